@@ -1,0 +1,1 @@
+"""States, rules, entities, errors and ports. No I/O."""

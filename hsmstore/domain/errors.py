@@ -1,0 +1,177 @@
+"""Every refusal that a caller can meet, on one page.
+
+Each class fixes the AWS error's `code` (its name), the HTTP `status` and the body member that carries
+the text. Recorded responses answer 400 to every client error, whatever the Smithy model says.
+An error has two messages: `message` is for the caller, `internal` is for the log.
+"""
+
+from typing import ClassVar
+
+
+class AwsError(Exception):
+    """An error that has a code on the AWS wire."""
+
+    code: ClassVar[str]
+    status: ClassVar[int] = 400
+    text_member: ClassVar[str] = "message"
+
+    def __init_subclass__(cls) -> None:
+        """Name the AWS error after its class."""
+        cls.code = cls.__name__
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(message or self.code)
+        self.message = message
+        self.internal = internal
+
+
+# The wire itself: refused before an operation has been chosen or its input understood.
+
+
+class UnknownOperationException(AwsError):
+    """No such operation, or a request that is not awsJson1.1."""
+
+
+class SerializationException(AwsError):
+    """The body is not JSON, or a member has the wrong type."""
+
+
+class ValidationException(AwsError):
+    """A member breaks a constraint of the service model, or members contradict each other."""
+
+
+class RequestEntityTooLargeException(AwsError):
+    """The body is larger than the endpoint reads."""
+
+    status = 413
+
+
+# Custom key stores.
+
+
+class CustomKeyStoreNotFoundException(AwsError):
+    """Unknown key store id or name."""
+
+
+class CustomKeyStoreInvalidStateException(AwsError):
+    """The ConnectionState forbids the operation."""
+
+
+class CustomKeyStoreNameInUseException(AwsError):
+    """Another key store of the account and Region has the name."""
+
+
+class CustomKeyStoreHasCMKsException(AwsError):
+    """The key store still holds KMS keys."""
+
+
+class LimitExceededException(AwsError):
+    """A quota is used up."""
+
+
+class InvalidMarkerException(AwsError):
+    """The Marker was not made by this endpoint, or for another account or Region."""
+
+
+class UnsupportedOperationException(AwsError):
+    """The operation does not exist for this type of key store, or not here."""
+
+
+# The cluster behind a key store.
+
+
+class CloudHsmClusterNotFoundException(AwsError):
+    """No such cluster in the account and Region."""
+
+
+class CloudHsmClusterNotActiveException(AwsError):
+    """The cluster has not been initialised and activated."""
+
+
+class CloudHsmClusterInUseException(AwsError):
+    """The cluster, or one that shares its certificate, already backs a key store."""
+
+
+class CloudHsmClusterNotRelatedException(AwsError):
+    """The new cluster has a different cluster certificate."""
+
+
+class CloudHsmClusterInvalidConfigurationException(AwsError):
+    """Too few active HSMs or Availability Zones."""
+
+
+class IncorrectTrustAnchorException(AwsError):
+    """The certificate is not the cluster's trust anchor."""
+
+
+# The proxy behind an external key store.
+
+
+class XksProxyUriInUseException(AwsError):
+    """Another external key store has this endpoint and path."""
+
+
+class XksProxyUriEndpointInUseException(AwsError):
+    """The endpoint is in use by a store of the other connectivity, or is another store's private DNS name."""
+
+
+class XksProxyVpcEndpointServiceInUseException(AwsError):
+    """Another external key store has this VPC endpoint service."""
+
+
+class XksProxyInvalidConfigurationException(AwsError):
+    """The proxy's configuration is contradictory."""
+
+
+# Faults of the service.
+
+
+class KMSInternalException(AwsError):
+    """The HSM did not do what was asked of it; callers may retry."""
+
+    status = 500
+
+
+class DependencyTimeoutException(AwsError):
+    """The HSM did not answer in time; callers may retry."""
+
+    status = 500  # the documentation's page lists 500, the Smithy model 503
+
+
+# The management API speaks CloudHSM's own vocabulary, whose text member is capital.
+
+
+class CloudHsmInvalidRequestException(AwsError):
+    """The management request cannot be carried out as it stands."""
+
+    text_member = "Message"
+
+
+class CloudHsmResourceNotFoundException(AwsError):
+    """No such cluster."""
+
+    status = 404
+    text_member = "Message"
+
+
+class CloudHsmInternalFailureException(AwsError):
+    """The token behind the cluster could not be reached."""
+
+    status = 500
+    text_member = "Message"
+
+
+# Not AWS's: for the services and the command line.
+
+
+class Conflict(Exception):
+    """Somebody else changed the row first. The operation starts again from what is true now."""
+
+
+class EnvironmentUnfit(Exception):
+    """The machine cannot run hsmstore as it stands. `mend` says what to do, in one line."""
+
+    def __init__(self, reason: str, mend: str) -> None:
+        super().__init__(f"{reason} ({mend})")
+        self.reason = reason
+        self.mend = mend

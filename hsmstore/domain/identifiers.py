@@ -1,0 +1,36 @@
+"""Identifiers and the scope that they are unique in.
+
+Shapes: `cluster-[2-7a-zA-Z]{11,16}` and `hsm-[2-7a-zA-Z]{11,16}` (cloudhsmv2 service model); `cks-` and
+17 hexadecimal digits as in every sample of the KMS documentation (its model: 1 to 64 characters).
+"""
+
+import base64
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Scope(NamedTuple):
+    """The account and Region that a request speaks for. Names are unique and quotas count within one."""
+
+    account: str
+    region: str
+
+
+def new_key_store_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `cks-1234567890abcdef0`."""
+    return f"cks-{random_bytes(9).hex()[:17]}"
+
+
+def new_cluster_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `cluster-abcd2345efg`."""
+    return f"cluster-{_base32(random_bytes)}"
+
+
+def new_hsm_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `hsm-abcd2345efg`."""
+    return f"hsm-{_base32(random_bytes)}"
+
+
+def _base32(random_bytes: Callable[[int], bytes]) -> str:
+    """Return 11 characters of RFC 4648's base32 alphabet, which is exactly `[2-7a-z]`."""
+    return base64.b32encode(random_bytes(7)).decode("ascii").lower()[:11]

@@ -1,0 +1,28 @@
+"""Every limit, with its source."""
+
+from typing import Final
+
+# kms/2014-11-01 service model
+RANDOM_BYTES_MAX: Final = 1024
+KEY_STORE_NAME_MAX: Final = 256
+KEY_STORE_ID_MAX: Final = 64
+KMSUSER_PASSWORD_MIN: Final = 7
+KMSUSER_PASSWORD_MAX: Final = 32
+DESCRIBE_PAGE_MAX: Final = 1000
+MARKER_MAX: Final = 1024
+TRUST_ANCHOR_MAX: Final = 5000
+
+# KMS Developer Guide, "Resource quotas"
+KEY_STORES_PER_REGION: Final = 10
+
+# KMS API Reference: CreateCustomKeyStore and CreateKey need two active HSMs in different
+# Availability Zones, ConnectCustomKeyStore and cryptographic operations one.
+HSMS_TO_CREATE: Final = 2
+HSMS_TO_CONNECT: Final = 1
+
+# CloudHSM User Guide, "Quotas"
+HSMS_PER_CLUSTER: Final = 28
+
+# Ours. AWS publishes no size for KMS; the largest member (an attestation document, 262,144 bytes) fits
+# with its base64 and to spare.
+REQUEST_BODY_MAX: Final = 1024 * 1024

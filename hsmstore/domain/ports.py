@@ -1,0 +1,267 @@
+"""What the services need of the world. The adapters stand behind these; `bootstrap.py` puts them there."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from hsmstore.domain.cluster import Cluster, TokenReference
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+
+class Entropy(Protocol):
+    """The system's random numbers."""
+
+    def random_bytes(self, length: int) -> bytes:
+        """Return `length` bytes from the operating system's CSPRNG."""
+        ...
+
+
+class Sealer(Protocol):
+    """Encryption of the secrets that the registry holds."""
+
+    def seal(self, plaintext: bytes, identity: str) -> bytes:
+        """Return `plaintext` encrypted and bound to `identity`, the row and column that it belongs to."""
+        ...
+
+    def unseal(self, sealed: bytes, identity: str) -> bytes:
+        """Return what was sealed for `identity`.
+
+        Raises:
+            SealBroken: it was altered, sealed for another identity, or under another master key.
+
+        """
+        ...
+
+
+class SealBroken(Exception):
+    """A sealed value that this master key did not seal for this identity."""
+
+
+class Certificates(Protocol):
+    """Trust-anchor certificates of clusters (X.509, PEM)."""
+
+    def new_trust_anchor(self, cluster_id: str, now: float) -> str:
+        """Return a fresh self-signed certificate for the cluster, PEM."""
+        ...
+
+    def same(self, one: str, other: str) -> bool:
+        """Tell whether two PEM texts hold the same certificate, compared as DER."""
+        ...
+
+
+class HsmUnavailable(Exception):
+    """The token did not do what was asked. `reason` is for the log, in PKCS#11's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ConnectFailed(Exception):
+    """A connect that did not come about, and the ConnectionErrorCode that says why."""
+
+    def __init__(self, code: ConnectionErrorCode, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class ConnectionClosed(Exception):
+    """The connection was closed before the call came to its turn; nothing was done."""
+
+
+class HsmConnection(Protocol):
+    """A logged-in session of kmsuser on one cluster's token. Safe to share between threads."""
+
+    def draw(self, length: int) -> bytes:
+        """Return `length` (1 to 1024) bytes of one C_GenerateRandom.
+
+        Raises:
+            ConnectionClosed: `close` came first.
+            HsmUnavailable: the token is gone or its module failed.
+
+        """
+        ...
+
+    def set_password(self, old: str, new: str) -> None:
+        """Change kmsuser's password with C_SetPIN.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for the call under way, then finalize. No byte is drawn after it returns. Idempotent."""
+        ...
+
+
+class Hsm(Protocol):
+    """The HSMs: one token for each cluster."""
+
+    def create_token(
+        self, cluster_id: str, crypto_officer_pin: str, kmsuser_password: str | None
+    ) -> TokenReference:
+        """Make the cluster's token in a directory of its own. Without a password it has no kmsuser.
+
+        Raises:
+            HsmUnavailable: the module refused.
+            EnvironmentUnfit: no module, no space, no permission.
+
+        """
+        ...
+
+    def adopt_token(self, profile: str, module: str | None, label: str | None) -> TokenReference:
+        """Find an existing token through `profile`; `module` overrides the profile's path.
+
+        Raises:
+            HsmUnavailable: the module or the token is not there.
+            EnvironmentUnfit: unknown profile or no module.
+
+        """
+        ...
+
+    def delete_token(self, cluster: Cluster) -> None:
+        """Remove the token that `create_token` made; an adopted one is left alone. Idempotent."""
+        ...
+
+    def reset_password(self, cluster: Cluster, crypto_officer_pin: str, password: str) -> None:
+        """Set kmsuser's password as the crypto officer (C_InitPIN).
+
+        Raises:
+            HsmUnavailable: the token is not there, the PIN is wrong, or kmsuser is logged in.
+
+        """
+        ...
+
+    def connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
+        """Find the token, log in with the first password that fits, draw a self-test.
+
+        Raises:
+            ConnectFailed: with the ConnectionErrorCode that the condition means.
+
+        """
+        ...
+
+
+class Unit(Protocol):
+    """One transaction on the registry: a consistent view, and one commit at its end."""
+
+    def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:
+        """Return the store of this id."""
+        ...
+
+    def key_store_named(self, scope: Scope, name: str) -> KeyStore | None:
+        """Return the store of this name."""
+        ...
+
+    def key_stores(
+        self, scope: Scope, *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[KeyStore]:
+        """Return stores in order of (created_at, id), those behind `after` only, at most `limit`."""
+        ...
+
+    def key_store_of_cluster(self, cluster_id: str) -> KeyStore | None:
+        """Return the store that the cluster backs."""
+        ...
+
+    def due_key_stores(self, now: float) -> list[KeyStore]:
+        """Return every store, of any scope, whose phase is over at `now`."""
+        ...
+
+    def next_due(self) -> float | None:
+        """Return when the next phase is over, of any scope."""
+        ...
+
+    def count_key_stores(self, scope: Scope) -> int:
+        """Return how many stores the scope has, for the quota."""
+        ...
+
+    def add_key_store(self, store: KeyStore) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: the id or the name is there already.
+
+        """
+        ...
+
+    def replace_key_store(self, before: KeyStore, after: KeyStore) -> KeyStore:
+        """Write `after` over `before` and return it with its new version.
+
+        Raises:
+            Conflict: state or version are no longer `before`'s.
+
+        """
+        ...
+
+    def remove_key_store(self, store: KeyStore) -> None:
+        """Delete the row.
+
+        Raises:
+            Conflict: state or version are no longer the store's.
+
+        """
+        ...
+
+    def cluster(self, cluster_id: str) -> Cluster | None:
+        """Return the cluster, whatever its scope."""
+        ...
+
+    def clusters(self, scope: Scope | None = None) -> list[Cluster]:
+        """Return clusters in order of (created_at, id)."""
+        ...
+
+    def add_cluster(self, cluster: Cluster) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: the id is there already.
+
+        """
+        ...
+
+    def replace_cluster(self, before: Cluster, after: Cluster) -> Cluster:
+        """Write `after` over `before` and return it with its new version.
+
+        Raises:
+            Conflict: the version is no longer `before`'s.
+
+        """
+        ...
+
+    def remove_cluster(self, cluster: Cluster) -> None:
+        """Delete the row.
+
+        Raises:
+            Conflict: the version is no longer the cluster's.
+
+        """
+        ...
+
+
+class Registry(Protocol):
+    """The persisted truth."""
+
+    def reading(self) -> AbstractContextManager[Unit]:
+        """Open a unit that only reads."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Unit]:
+        """Open a unit that may write. It waits for the writer before it; an exception rolls it back.
+
+        Raises:
+            Conflict: at the end, where the database could not order it among the others.
+
+        """
+        ...
