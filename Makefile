@@ -1,0 +1,58 @@
+# Every command sets up what it needs first; a second time that costs milliseconds. ARGS is passed on:
+# `make serve ARGS=--help`, `make test ARGS="tests/wire -k random"`.
+
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # the targets share one environment and one apt
+.PHONY: help setup setup-tests serve demo test check format docs bench endurance lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## find or install SoftHSM2, make .venv from the lock
+	@.ci/setup
+
+setup-tests: # what only the tests and the benchmark need, too: wrk, p11-kit, pkcs11-tool
+	@.ci/setup --tests
+
+serve: setup ## serve the simulator
+	@exec $(BIN)/hsmstore serve $(ARGS)
+
+demo: setup ## walk a key store through its life, on a server of its own
+	@exec $(BIN)/hsmstore demo $(ARGS)
+
+test: setup-tests check ## check, then run all tests
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## ruff, mypy, import-linter
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code, mend what ruff can mend
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+docs: setup ## write the generated pages of docs/ anew
+	@$(BIN)/python docs/generate.py
+
+bench: setup-tests ## measure
+	@$(BIN)/python -m bench $(ARGS)
+
+endurance: setup-tests ## the long runs, at their full length
+	@$(BIN)/pytest -m endurance --endurance $(ARGS)
+
+# The lock holds what pip installs, not the tool that resolves it: that one is borrowed for the moment.
+lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for newer versions)
+	@set -e; uv=$$(command -v uv) || { \
+	    away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; uv=$$away/bin/uv; \
+	    $(BIN)/python -m venv "$$away"; "$$away/bin/pip" install --quiet uv; }; \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test \
+	    --no-header --no-annotate $(ARGS) -o requirements.lock pyproject.toml
+
+clean: ## remove the environment and everything generated (no data directory)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -prune -exec rm -rf {} +

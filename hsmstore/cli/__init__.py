@@ -1,0 +1,1 @@
+"""What a person types. The only door to Typer and Rich."""

@@ -1,0 +1,1 @@
+"""The HSMs over PKCS#11. The only door to python-pkcs11."""

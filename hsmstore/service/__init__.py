@@ -1,0 +1,1 @@
+"""Use cases: plain functions from a request and the world to a response."""

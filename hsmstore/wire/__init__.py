@@ -1,0 +1,1 @@
+"""The AWS wire: bytes to requests, responses and errors to bytes."""
