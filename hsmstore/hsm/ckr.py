@@ -1,0 +1,56 @@
+"""What a module's return value (CKR) means: one table for connects, and PKCS#11's words for the log.
+
+python-pkcs11 makes an exception class of each CKR. The few that it raises as the bare `PKCS11Error`
+(CKR_CRYPTOKI_NOT_INITIALIZED, CKR_BUFFER_TOO_SMALL, values that it does not know) differ in their text
+only; all of them mean that the module, and not the user or the token, is at fault.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import pkcs11
+
+from hsmstore.domain.keystore import ConnectionErrorCode
+
+CONNECTION_ERROR_CODES: Final[Mapping[type[pkcs11.PKCS11Error], ConnectionErrorCode]] = MappingProxyType(
+    {
+        pkcs11.PinIncorrect: ConnectionErrorCode.INVALID_CREDENTIALS,
+        pkcs11.PinInvalid: ConnectionErrorCode.INVALID_CREDENTIALS,
+        pkcs11.PinLenRange: ConnectionErrorCode.INVALID_CREDENTIALS,
+        pkcs11.PinExpired: ConnectionErrorCode.INVALID_CREDENTIALS,
+        pkcs11.PinLocked: ConnectionErrorCode.USER_LOCKED_OUT,
+        pkcs11.UserPinNotInitialized: ConnectionErrorCode.USER_NOT_FOUND,
+        pkcs11.UserAlreadyLoggedIn: ConnectionErrorCode.USER_LOGGED_IN,
+        pkcs11.AnotherUserAlreadyLoggedIn: ConnectionErrorCode.USER_LOGGED_IN,
+        pkcs11.NoSuchToken: ConnectionErrorCode.INSUFFICIENT_CLOUDHSM_HSMS,
+        pkcs11.TokenNotPresent: ConnectionErrorCode.INSUFFICIENT_CLOUDHSM_HSMS,
+        pkcs11.TokenNotRecognised: ConnectionErrorCode.INSUFFICIENT_CLOUDHSM_HSMS,
+        pkcs11.DeviceError: ConnectionErrorCode.NETWORK_ERRORS,
+        pkcs11.DeviceRemoved: ConnectionErrorCode.NETWORK_ERRORS,
+    }
+)
+"""Every CKR that is not here (CKR_GENERAL_ERROR, CKR_HOST_MEMORY, …) is an INTERNAL_ERROR."""
+
+AT_LOGIN: Final[Mapping[type[pkcs11.PKCS11Error], ConnectionErrorCode]] = MappingProxyType(
+    {pkcs11.ArgumentsBad: ConnectionErrorCode.INVALID_CREDENTIALS}
+)
+"""What means something else in C_Login: a PIN whose format the module refuses."""
+
+_WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def error_code(error: pkcs11.PKCS11Error, *, at_login: bool = False) -> ConnectionErrorCode:
+    """Return why a connect that met `error` has failed."""
+    code = AT_LOGIN.get(type(error)) if at_login else None
+    return code or CONNECTION_ERROR_CODES.get(type(error), ConnectionErrorCode.INTERNAL_ERROR)
+
+
+def words(error: pkcs11.PKCS11Error) -> str:
+    """Return the error as PKCS#11 names it, such as `CKR_PIN_INCORRECT`, with the library's text if any."""
+    if type(error) is pkcs11.PKCS11Error:
+        return str(error)
+    name = "CKR_" + _WORD_START.sub("_", type(error).__name__).upper()
+    name = name.replace("RECOGNISED", "RECOGNIZED")  # python-pkcs11 spells British, PKCS#11 American
+    return f"{name}: {error}" if str(error) else name

@@ -1,0 +1,263 @@
+"""The HSMs of every cluster: tokens made and found, kmsuser logged in."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple, TypeVar
+
+import pkcs11
+
+from hsmstore.domain.cluster import Cluster, TokenReference
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
+from hsmstore.hsm.ckr import error_code, words
+from hsmstore.hsm.deadline import HsmTimedOut, call_once, open_with_deadline
+from hsmstore.hsm.directory import ClusterDirectory
+from hsmstore.hsm.inspection import Finding, inspect_directories, inspect_module
+from hsmstore.hsm.module import Module, lent_module, serial_of
+from hsmstore.hsm.profile import Profile, load_profile
+from hsmstore.hsm.session import Session, log_in, self_test
+
+Result = TypeVar("Result")
+
+DEADLINE: Final = 5.0  # seconds that a networked module has for each call
+
+
+class Pkcs11Hsm:
+    """The Hsm port over PKCS#11 modules. Loads none before it is needed: the process may still fork."""
+
+    def __init__(
+        self,
+        directory: Path,
+        monotonic: Callable[[], float],
+        *,
+        profile: str = "softhsm2",
+        module: str | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        """Keep the clusters' directories in `directory`, which is made when the first token is.
+
+        `profile` is for the tokens made here, and `module` overrides its path. `monotonic` tells seconds
+        that only grow. `deadline` is for each call to a networked module, in seconds.
+        """
+        self._directory = directory
+        self._modules = directory / "modules"
+        self._monotonic = monotonic
+        self._profile = profile
+        self._module = module
+        self._deadline = deadline
+
+    def create_token(
+        self, cluster_id: str, crypto_officer_pin: str, kmsuser_password: str | None
+    ) -> TokenReference:
+        """Make the cluster's token in a directory of its own. Without a password it has no kmsuser.
+
+        Raises:
+            HsmUnavailable: the module refused.
+            EnvironmentUnfit: no module, no space, no permission.
+
+        """
+        profile = load_profile(self._profile)
+        if not profile.creates_tokens:
+            raise EnvironmentUnfit(f"Profile {profile.name} makes no tokens", "adopt one, or use softhsm2")
+        source = profile.locate(self._module)
+        home = self._home(cluster_id)
+        with _administration("create the token"), home.under_construction() as building:
+            building.write_configuration()
+            with self._started(profile, source, building) as module:
+                token = module.init_token(cluster_id, crypto_officer_pin)
+                if kmsuser_password is not None:
+                    token.open(rw=True, so_pin=crypto_officer_pin).init_pin(kmsuser_password)
+            building.back_up()
+            building.write_configuration(home.path)
+        return _reference(profile, source, token)
+
+    def adopt_token(self, profile: str, module: str | None, label: str | None) -> TokenReference:
+        """Find an existing token through `profile`; `module` overrides the profile's path.
+
+        Without a label there must be one token only.
+
+        Raises:
+            HsmUnavailable: the module or the token is not there.
+            EnvironmentUnfit: unknown profile or no module.
+
+        """
+        chosen = load_profile(profile)
+        if chosen.creates_tokens:
+            raise EnvironmentUnfit(f"Profile {profile} has only tokens of its own", "use softhsm2-existing")
+        source = chosen.locate(module)
+
+        def find() -> pkcs11.Token:
+            with self._started(chosen, source, None) as started:
+                return started.find_token(label)
+
+        with _administration("find the token"):
+            return _reference(chosen, source, self._timed(chosen, find))
+
+    def delete_token(self, cluster: Cluster) -> None:
+        """Remove the token that `create_token` made; an adopted one is left alone. Idempotent.
+
+        Raises:
+            EnvironmentUnfit: no permission.
+
+        """
+        with _administration("delete the token"):
+            self._home(cluster.id).remove()
+
+    def reset_password(self, cluster: Cluster, crypto_officer_pin: str, password: str) -> None:
+        """Set kmsuser's password as the crypto officer (C_InitPIN).
+
+        Raises:
+            HsmUnavailable: the token is not there, the PIN is wrong, or kmsuser is logged in.
+            EnvironmentUnfit: no module, no space, no permission.
+
+        """
+        with _administration("reset the password"):
+            route = self._route(cluster)
+            if route is None:
+                raise HsmUnavailable(f"reset the password: {cluster.id} has no token")
+            lock = route.home.lock_kmsuser()
+            if lock is None:
+                raise HsmUnavailable("reset the password: kmsuser is logged in")
+            with lock:
+                self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password))
+
+    def connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
+        """Find the token, log in with the first password that fits, draw a self-test.
+
+        Raises:
+            ConnectFailed: with the ConnectionErrorCode that the condition means.
+
+        """
+        try:
+            return self._connect(cluster, passwords)
+        except pkcs11.PKCS11Error as error:
+            raise ConnectFailed(error_code(error), words(error)) from error
+        except HsmTimedOut as error:
+            raise ConnectFailed(ConnectionErrorCode.NETWORK_ERRORS, error.reason) from error
+        except (EnvironmentUnfit, OSError) as error:
+            raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, str(error)) from error
+
+    def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
+        """Return what there is to say about the module and about the directories of `clusters`."""
+        findings = inspect_module(self._profile, self._module, self._modules)
+        return findings + inspect_directories(self._directory, clusters)
+
+    def _connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
+        route = self._route(cluster)
+        if route is None:
+            raise ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, "the cluster's directory is gone")
+        lock = route.home.lock_kmsuser()
+        if lock is None:  # asked before C_Login, which answers so even to a wrong PIN
+            raise ConnectFailed(
+                ConnectionErrorCode.USER_LOGGED_IN, f"{route.home.path}: kmsuser is logged in"
+            )
+        try:
+            if not route.profile.networked:
+                return self._open(route, passwords, lock)
+            return open_with_deadline(lambda: self._open(route, passwords, lock), self._deadline, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    def _open(self, route: "_Route", passwords: Sequence[str], lock: IO[bytes]) -> Session:
+        """Log in and hand over what is held: the lock and the started module."""
+        with ExitStack() as held:
+            held.enter_context(lock)
+            with _token_files(route):
+                module = held.enter_context(self._started(route.profile, route.source(), route.home))
+                with module.lock:
+                    session = log_in(module.find_token(route.token.label, route.token.serial), passwords)
+                    self_test(session)
+            home = route.home if route.profile.creates_tokens else None
+            return Session(session, module, home, self._monotonic, held)
+
+    def _reset(self, route: "_Route", crypto_officer_pin: str, password: str) -> None:
+        with _token_files(route):
+            with self._started(route.profile, route.source(), route.home) as module:
+                token = module.find_token(route.token.label, route.token.serial)
+                token.open(rw=True, so_pin=crypto_officer_pin).init_pin(password)
+            if route.profile.creates_tokens:
+                route.home.back_up()
+
+    @contextmanager
+    def _started(self, profile: Profile, source: Path, home: ClusterDirectory | None) -> Iterator[Module]:
+        """Lend a module between its C_Initialize and its C_Finalize."""
+        environment = profile.variables(None if home is None else home.configuration)
+        with lent_module(profile, source, self._modules) as module:
+            module.initialize(environment, alone=not profile.networked)
+            yield module
+
+    def _timed(self, profile: Profile, function: Callable[[], Result]) -> Result:
+        return call_once(function, self._deadline) if profile.networked else function()
+
+    def _home(self, cluster_id: str) -> ClusterDirectory:
+        return ClusterDirectory(self._directory / cluster_id)
+
+    def _route(self, cluster: Cluster) -> "_Route | None":
+        """Return the way to the cluster's token; None where its directory or the token itself is unknown."""
+        if cluster.token is None:
+            return None
+        profile, home = load_profile(cluster.token.profile), self._home(cluster.id)
+        if not profile.creates_tokens:  # its token lives elsewhere, its locks here
+            home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        override = self._module if profile.name == self._profile else None
+        return _Route(cluster.token, profile, home, override) if home.path.is_dir() else None
+
+
+class _Route(NamedTuple):
+    """The way to a cluster's token."""
+
+    token: TokenReference
+    profile: Profile
+    home: ClusterDirectory
+    override: str | None
+
+    def source(self) -> Path:
+        """Return the module's path.
+
+        A token of ours outlives the module that made it: on another machine the search begins anew.
+        """
+        if self.override is None and self.profile.creates_tokens and not Path(self.token.module).exists():
+            return self.profile.locate()
+        return self.profile.locate(self.override or self.token.module)
+
+
+@contextmanager
+def _token_files(route: _Route) -> Iterator[None]:
+    """Lock the files of a token of ours, and mend them where a kill has left them broken."""
+    if not route.profile.creates_tokens:
+        yield
+        return
+    with route.home.locked_token():
+        if route.home.token_object() is None:
+            raise pkcs11.NoSuchToken(f"{route.home.path} holds no token")
+        route.home.restore()
+        route.home.write_configuration()
+        yield
+
+
+@contextmanager
+def _administration(doing: str) -> Iterator[None]:
+    """Say what did not work and in whose words.
+
+    Raises:
+        HsmUnavailable: the module refused.
+        EnvironmentUnfit: the file system did.
+
+    """
+    try:
+        yield
+    except pkcs11.PKCS11Error as error:
+        raise HsmUnavailable(f"{doing}: {words(error)}") from error
+    except OSError as error:
+        raise EnvironmentUnfit(
+            f"Cannot {doing}: {error}", "check space and permissions of the data directory"
+        ) from error
+
+
+def _reference(profile: Profile, source: Path, token: pkcs11.Token) -> TokenReference:
+    return TokenReference(
+        profile=profile.name, module=str(source), label=token.label, serial=serial_of(token)
+    )

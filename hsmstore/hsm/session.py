@@ -1,0 +1,148 @@
+"""A session of kmsuser, logged in on one token of one module."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Final
+
+import pkcs11
+
+from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.limits import RANDOM_BYTES_MAX
+from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmUnavailable
+from hsmstore.hsm.ckr import error_code, words
+from hsmstore.hsm.directory import ClusterDirectory
+from hsmstore.hsm.module import Module
+
+PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a draw does
+SELF_TEST_LENGTH: Final = 32  # bytes
+
+
+class Session:
+    """The HsmConnection of a module that answers at once.
+
+    It works in the generation of its module and in the process that it was opened in, and in no other:
+    handles start again at 1 after C_Finalize, so that a stale one would act on another cluster's token.
+    """
+
+    def __init__(
+        self,
+        session: pkcs11.Session,
+        module: Module,
+        directory: ClusterDirectory | None,
+        monotonic: Callable[[], float],
+        held: ExitStack,
+    ) -> None:
+        """Wrap `session` and take over what `held` holds: its module and its lock, given back by `close`.
+
+        `directory` is None for a token that hsmstore did not make, whose files it does not know.
+        """
+        self._session = session
+        self._slot = session.token.slot
+        self._module = module
+        self._lock = module.lock
+        self._generation = module.generation
+        self._pid = os.getpid()
+        self._directory = directory
+        token_object = None if directory is None else directory.token_object()
+        self._token_object = None if token_object is None else str(token_object)
+        self._monotonic = monotonic
+        self._probe_due = monotonic() + PROBE_INTERVAL
+        self._held = held.pop_all()  # last: where anything above fails, the caller still has it
+
+    def draw(self, length: int) -> bytes:
+        """Return `length` (1 to 1024) bytes of one C_GenerateRandom. One frame, since this is the hot path.
+
+        C_GenerateRandom alone proves nothing: it goes on succeeding after its token is gone.
+
+        Raises:
+            ConnectionClosed: `close` came first, or this is a forked child.
+            HsmUnavailable: the token is gone or its module failed.
+
+        """
+        if not 1 <= length <= RANDOM_BYTES_MAX:  # SoftHSM2 answers 4 GiB with zeros
+            raise ValueError(f"{length} bytes were asked for; 1 to {RANDOM_BYTES_MAX} can be drawn at once")
+        if os.getpid() != self._pid:  # before the lock, which another thread may have held at the fork
+            raise ConnectionClosed
+        with self._lock:
+            if self._module.generation != self._generation:
+                raise ConnectionClosed
+            try:
+                if self._token_object is not None:
+                    os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
+                if (now := self._monotonic()) >= self._probe_due:
+                    self._slot.get_token()
+                    self._probe_due = now + PROBE_INTERVAL
+                octets = self._session.generate_random(8 * length)
+            except pkcs11.PKCS11Error as error:
+                raise HsmUnavailable(f"C_GenerateRandom: {words(error)}") from error
+            except OSError as error:
+                raise HsmUnavailable(f"the token is gone: {error}") from error
+        if len(octets) != length:
+            raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
+        return octets
+
+    def set_password(self, old: str, new: str) -> None:
+        """Change kmsuser's password with C_SetPIN, and the copy of token.object with it.
+
+        Raises:
+            ConnectionClosed: `close` came first, or this is a forked child.
+            HsmUnavailable: the module refused, or the copy could not be written. In the second case the new
+                password is in force.
+
+        """
+        if os.getpid() != self._pid:
+            raise ConnectionClosed
+        with self._lock:
+            if self._module.generation != self._generation:
+                raise ConnectionClosed
+            try:
+                if self._directory is None:
+                    self._session.set_pin(old, new)
+                    return
+                with self._directory.locked_token():
+                    self._session.set_pin(old, new)
+                    self._directory.back_up()
+            except pkcs11.PKCS11Error as error:
+                raise HsmUnavailable(f"C_SetPIN: {words(error)}") from error
+            except OSError as error:
+                raise HsmUnavailable(f"token.object or its copy: {error}") from error
+
+    def close(self) -> None:
+        """Wait for the call under way, then finalize. No byte is drawn after it returns. Idempotent."""
+        if os.getpid() == self._pid:
+            with self._lock:
+                self._held.close()
+
+
+def self_test(session: pkcs11.Session) -> None:
+    """Draw twice and compare: a generator that repeats itself or gives zeros is broken.
+
+    Raises:
+        ConnectFailed: it is.
+        pkcs11.PKCS11Error: it does not answer.
+
+    """
+    one, other = (session.generate_random(8 * SELF_TEST_LENGTH) for _ in range(2))
+    if {len(one), len(other)} != {SELF_TEST_LENGTH} or one == other or not (any(one) and any(other)):
+        raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, "self-test: C_GenerateRandom is not random")
+
+
+def log_in(token: pkcs11.Token, passwords: Sequence[str]) -> pkcs11.Session:
+    """Open a read-write session with the first of `passwords` that fits. The module's lock must be held.
+
+    A refused login leaves its session open (python-pkcs11 does not close it); C_Finalize does.
+
+    Raises:
+        ConnectFailed: none fits, or the module refused for another reason.
+
+    """
+    refusal = ConnectFailed(ConnectionErrorCode.INVALID_CREDENTIALS, "C_Login: no password is known")
+    for password in passwords:
+        try:
+            return token.open(rw=True, user_pin=password)
+        except pkcs11.PKCS11Error as error:
+            refusal = ConnectFailed(error_code(error, at_login=True), f"C_Login: {words(error)}")
+            if refusal.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
+                break
+    raise refusal
