@@ -31,6 +31,13 @@ def new_hsm_id(random_bytes: Callable[[int], bytes]) -> str:
     return f"hsm-{_base32(random_bytes)}"
 
 
+def new_request_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a UUID of version 4, as today's responses carry."""
+    digits = random_bytes(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
 def _base32(random_bytes: Callable[[int], bytes]) -> str:
     """Return 11 characters of RFC 4648's base32 alphabet, which is exactly `[2-7a-z]`."""
     return base64.b32encode(random_bytes(7)).decode("ascii").lower()[:11]

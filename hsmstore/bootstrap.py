@@ -1,0 +1,172 @@
+"""Where the ports meet their adapters: the only file that names concrete classes.
+
+It makes a world from settings, puts the applications in front of it, and ends both in order.
+"""
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from hsmstore.control.app import Health, management_application
+from hsmstore.domain.findings import Finding
+from hsmstore.domain.identifiers import Scope
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
+from hsmstore.service import lifecycle
+from hsmstore.service.world import World
+from hsmstore.settings import Settings
+from hsmstore.storage.migrations import SchemaState, current_state, upgrade
+from hsmstore.storage.registry import SqlRegistry
+from hsmstore.system.certificates import X509Certificates
+from hsmstore.system.clock import SystemClock, monotonic
+from hsmstore.system.entropy import SystemEntropy
+from hsmstore.system.ownership import owned
+from hsmstore.system.sealing import AesGcmSealer, open_master_key
+from hsmstore.wire.app import KmsApplication
+from hsmstore.wire.server import Server, require_free
+
+log = logging.getLogger(__name__)
+
+TICK: Final = 0.1  # seconds between two looks at what is due
+
+
+def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `when_ready` is called once, in a thread of its own, with the URL.
+
+    Raises:
+        EnvironmentUnfit: the machine cannot run it as it stands.
+
+    """
+    _log_to_stderr(settings.log_level)
+    require_free(settings.host, settings.port)
+    with owned(settings.data_dir), open_world(settings) as world:
+        health = Health(world)
+        application = KmsApplication(world, management_application(world, health))
+        server = Server(application, settings.host, settings.port, settings.threads)
+        ticker = Ticker(world)
+        announcer = threading.Thread(
+            target=_announce, args=(settings, health, when_ready), name="announcer", daemon=True
+        )
+        ticker.start()
+        announcer.start()
+        try:
+            server.run()
+        finally:
+            health.status = "draining"
+            ticker.stop()
+
+
+@contextmanager
+def open_world(settings: Settings) -> Iterator[World]:
+    """Make a world: migrate the registry, open the master key; close everything at the end.
+
+    Raises:
+        EnvironmentUnfit: registry or master key cannot be used.
+
+    """
+    entropy = SystemEntropy()
+    fresh = current_state(settings.registry_url) is SchemaState.EMPTY
+    master_key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
+    upgrade(settings.registry_url)
+    registry = SqlRegistry(settings.registry_url)
+    world = World(
+        clock=SystemClock(),
+        entropy=entropy,
+        sealer=AesGcmSealer(master_key, entropy),
+        certificates=X509Certificates(),
+        registry=registry,
+        hsm=_hsm(settings),
+        home=Scope(settings.account, settings.region),
+        profile=settings.profile,
+        key_store_quota=settings.key_store_quota,
+    )
+    try:
+        yield world
+    finally:
+        world.gate.shut_all()
+        registry.close()
+
+
+class Ticker(threading.Thread):
+    """Settles what is due when nobody looks; at first it logs in again wherever a row says CONNECTED."""
+
+    def __init__(self, world: World) -> None:
+        """Take the world to keep moving."""
+        super().__init__(name="ticker", daemon=True)
+        self._world = world
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Tick until told to stop; a tick that fails is logged and the next one tries again."""
+        self._guarded(lifecycle.resume)
+        while not self._stopping.wait(TICK):
+            self._guarded(lifecycle.settle)
+
+    def stop(self) -> None:
+        """End after the tick under way."""
+        self._stopping.set()
+        self.join()
+
+    def _guarded(self, step: Callable[[World], None]) -> None:
+        try:
+            step(self._world)
+        except Exception:
+            log.exception("the ticker could not %s", step.__name__)
+
+
+def upgrade_registry(settings: Settings) -> None:
+    """Bring the registry's schema to this version.
+
+    Raises:
+        EnvironmentUnfit: the registry cannot be used, or a server is using it.
+
+    """
+    with owned(settings.data_dir):
+        upgrade(settings.registry_url)
+
+
+def registry_state(settings: Settings) -> SchemaState:
+    """Return how the registry's schema stands.
+
+    Raises:
+        EnvironmentUnfit: the registry cannot be used.
+
+    """
+    return current_state(settings.registry_url)
+
+
+def _hsm(settings: Settings) -> Pkcs11Hsm:
+    return Pkcs11Hsm(
+        settings.data_dir / "hsm",
+        monotonic,
+        profile=settings.pkcs11_profile,
+        module=None if settings.pkcs11_module is None else str(settings.pkcs11_module),
+    )
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+
+
+def _announce(settings: Settings, health: Health, when_ready: Callable[[str], None]) -> None:
+    """Wait until the port accepts, then say so."""
+    wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
+    host = wildcard.get(settings.host, settings.host)
+    pause = threading.Event()
+    while True:
+        try:
+            socket.create_connection((host, settings.port), timeout=1).close()
+            break
+        except OSError:
+            pause.wait(0.005)
+    health.status = "ok"
+    shown = f"[{host}]" if ":" in host else host
+    when_ready(f"http://{shown}:{settings.port}")

@@ -1,0 +1,87 @@
+"""GenerateRandom."""
+
+import logging
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from hsmstore.domain.errors import Conflict, UnsupportedOperationException, ValidationException
+from hsmstore.domain.limits import RANDOM_BYTES_MAX
+from hsmstore.domain.ports import ConnectionClosed, HsmUnavailable
+from hsmstore.service.lifecycle import cannot_communicate, live_connection
+from hsmstore.service.shapes import KeyStoreId, Request, Response, text
+from hsmstore.service.world import Call, World, starting_again
+
+log = logging.getLogger(__name__)
+
+
+class KeyEncryptionMechanism(StrEnum):
+    """`KeyEncryptionMechanism` of the service model."""
+
+    RSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
+
+
+class RecipientInfo(Request, frozen=True):
+    """`RecipientInfo`: to whom the answer is to be encrypted."""
+
+    key_encryption_algorithm: KeyEncryptionMechanism | None = None
+    attestation_document: Annotated[bytes, text(1, 262144)] | None = None
+
+
+class GenerateRandomRequest(Request, frozen=True):
+    """`GenerateRandomRequest`."""
+
+    number_of_bytes: Annotated[int, msgspec.Meta(ge=1, le=RANDOM_BYTES_MAX)] | None = None
+    custom_key_store_id: KeyStoreId | None = None
+    recipient: RecipientInfo | None = None
+
+
+class GenerateRandomResponse(Response, frozen=True):
+    """`GenerateRandomResponse`; blobs travel as base64."""
+
+    plaintext: bytes | None = None
+    ciphertext_for_recipient: bytes | None = None
+
+
+def generate_random(request: GenerateRandomRequest, call: Call, world: World) -> GenerateRandomResponse:
+    """Return random bytes: from the key store's HSM, or from the system where no store is named.
+
+    This is the hot path. With a live connection it looks up one dictionary and draws.
+
+    Raises:
+        ValidationException: no NumberOfBytes (the text is recorded from AWS).
+        UnsupportedOperationException: Recipient, or an external key store.
+        CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: as documented.
+        KMSInternalException: the HSM failed; the store stays CONNECTED, as documented.
+
+    """
+    length = request.number_of_bytes
+    if length is None:
+        raise ValidationException("NumberOfBytes is required.")
+    if request.recipient is not None:
+        raise UnsupportedOperationException("Recipient is not supported by this simulator yet.")
+    key_store_id = request.custom_key_store_id
+    if key_store_id is None:
+        return GenerateRandomResponse(plaintext=world.entropy.random_bytes(length))
+    connection = world.gate.find((call.scope, key_store_id))
+    if connection is not None:
+        try:
+            return GenerateRandomResponse(plaintext=connection.draw(length))
+        except ConnectionClosed:
+            pass  # it was shut between the look and the draw: the registry knows why
+        except HsmUnavailable as error:
+            log.warning("key store %s: %s; logging in again", key_store_id, error.reason)
+            world.gate.drop(call.scope, key_store_id, connection)
+    return GenerateRandomResponse(plaintext=_draw_from_a_new_connection(key_store_id, length, call, world))
+
+
+@starting_again
+def _draw_from_a_new_connection(key_store_id: str, length: int, call: Call, world: World) -> bytes:
+    connection = live_connection(world, call.scope, key_store_id)
+    try:
+        return connection.draw(length)
+    except ConnectionClosed as error:
+        raise Conflict from error
+    except HsmUnavailable as error:
+        raise cannot_communicate(key_store_id, error.reason) from error

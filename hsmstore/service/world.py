@@ -1,0 +1,103 @@
+"""What a service function is given: the call, and the world that it acts on."""
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+
+from hsmstore.domain.errors import Conflict
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.ports import Certificates, Clock, Entropy, Hsm, HsmConnection, Registry, Sealer
+from hsmstore.domain.profile import Profile
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS: Final = 10
+
+
+class Call(NamedTuple):
+    """Who calls, and the id under which the call is logged."""
+
+    scope: Scope
+    request_id: str
+
+
+class Gate:
+    """The live connections of this process: the registry's CONNECTED, ready to draw from.
+
+    The registry is the truth and this is a cache of it, opened after the row says CONNECTED and shut before
+    it says anything else. `find` is the hot path and takes no lock.
+    """
+
+    def __init__(self) -> None:
+        self._connections: dict[tuple[Scope, str], HsmConnection] = {}
+        self.find = self._connections.get
+
+    def open(self, scope: Scope, key_store_id: str, connection: HsmConnection) -> None:
+        """Let draws through to `connection`."""
+        self._connections[scope, key_store_id] = connection
+
+    def shut(self, scope: Scope, key_store_id: str) -> None:
+        """Let no draw through any more; when this returns, none is under way."""
+        connection = self._connections.pop((scope, key_store_id), None)
+        if connection is not None:
+            connection.close()
+
+    def drop(self, scope: Scope, key_store_id: str, connection: HsmConnection) -> None:
+        """Close a connection that broke, and forget it unless another has taken its place."""
+        if self._connections.get((scope, key_store_id)) is connection:
+            del self._connections[scope, key_store_id]
+        connection.close()
+
+    def shut_all(self) -> None:
+        """Shut every connection, as the process ends."""
+        for scope, key_store_id in list(self._connections):
+            self.shut(scope, key_store_id)
+
+
+class Turns:
+    """A lock for each key store: in this process one thread at a time opens or shuts its connection."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+
+    def of(self, key_store_id: str) -> threading.Lock:
+        """Return the store's lock; it lives for as long as somebody holds it or waits for it."""
+        with self._guard:
+            return self._locks.setdefault(key_store_id, threading.Lock())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside the services, behind ports, and what this process knows of it."""
+
+    clock: Clock
+    entropy: Entropy
+    sealer: Sealer
+    certificates: Certificates
+    registry: Registry
+    hsm: Hsm
+    home: Scope
+    profile: Profile
+    key_store_quota: int
+    gate: Gate = field(default_factory=Gate)
+    turns: Turns = field(default_factory=Turns)
+
+
+def starting_again(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` again, from what is true now, when somebody else changed the row it acted on."""
+
+    @functools.wraps(function)
+    def persistent(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return function(*args, **kwargs)
+            except Conflict:
+                continue
+        return function(*args, **kwargs)
+
+    return persistent

@@ -1,0 +1,113 @@
+"""The KMS endpoint, `POST /`: a WSGI application from bytes to bytes.
+
+`_answer` is the pipeline, and its order is the precedence of errors: size of the body, operation, caller,
+types and constraints, then the service's own refusals. `__call__` has the only way out for all of them.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from hsmstore.domain.errors import (
+    AwsError,
+    KMSInternalException,
+    RequestEntityTooLargeException,
+    UnknownOperationException,
+)
+from hsmstore.domain.identifiers import new_request_id
+from hsmstore.domain.limits import REQUEST_BODY_MAX
+from hsmstore.service.world import Call, World
+from hsmstore.wire import awsjson, validation
+from hsmstore.wire.auth import Identification
+from hsmstore.wire.operations import OPERATIONS
+
+log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, awsjson.Headers], Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_OK: Final = "200 OK"
+_NOT_FOUND: Final = "404 Not Found"
+_STATUS: Final = {code.value: f"{code.value} {code.phrase}" for code in HTTPStatus}
+
+MANAGEMENT_PREFIX: Final = "/_hsmstore"
+
+
+class KmsApplication:
+    """Serves KMS at `/` and hands everything below `/_hsmstore` to the management application."""
+
+    def __init__(self, world: World, management: Application) -> None:
+        """Take the world to serve, and who serves the rest."""
+        self._world = world
+        self._management = management
+        self._identification = Identification(world.home)
+        self._random_bytes = world.entropy.random_bytes
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["PATH_INFO"].startswith(MANAGEMENT_PREFIX):
+            return self._management(environ, start_response)
+        request_id = new_request_id(self._random_bytes)
+        if not _is_awsjson(environ):
+            # Measured on another awsJson1.1 service, which answers in the protocol that it guesses.
+            start_response(_NOT_FOUND, awsjson.headers(request_id, "application/xml"))
+            return [b"<UnknownOperationException/>"]
+        try:
+            body = self._answer(environ, request_id)
+            status = _OK
+        except Exception as error:  # noqa: BLE001  # the one way out for every refusal
+            refusal = _refusal(error, request_id)
+            body = awsjson.error_body(refusal)
+            status = _STATUS[refusal.status]
+        start_response(status, awsjson.headers(request_id))
+        return [body]
+
+    def _answer(self, environ: Environ, request_id: str) -> bytes:
+        body = _read(environ)
+        operation = OPERATIONS.get(environ.get("HTTP_X_AMZ_TARGET", ""))
+        if operation is None:
+            raise UnknownOperationException
+        call = Call(self._identification.scope(environ.get("HTTP_AUTHORIZATION")), request_id)
+        try:
+            request = operation.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            request = validation.decode(body, operation.request)
+        return awsjson.encode(operation.serve(request, call, self._world))
+
+
+def _is_awsjson(environ: Environ) -> bool:
+    if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] != "/":
+        return False
+    content_type: str = environ.get("CONTENT_TYPE", "")
+    return content_type == awsjson.CONTENT_TYPE or (
+        content_type.partition(";")[0].strip().lower() == awsjson.CONTENT_TYPE
+    )
+
+
+def _read(environ: Environ) -> bytes:
+    """Read the body, and no more of it than the endpoint takes; a chunked one does not say its length."""
+    length = environ.get("CONTENT_LENGTH")
+    if length is not None and int(length) > REQUEST_BODY_MAX:
+        raise _too_large()
+    body: bytes = environ["wsgi.input"].read(REQUEST_BODY_MAX + 1)
+    if len(body) > REQUEST_BODY_MAX:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> RequestEntityTooLargeException:
+    return RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
+
+
+def _refusal(error: Exception, request_id: str) -> AwsError:
+    """Return what the caller may know of `error`; the log gets the rest."""
+    if isinstance(error, AwsError):
+        if error.internal is not None:
+            log.warning("%s: %s: %s", request_id, error.code, error.internal)
+        return error
+    log.error("%s: unexpected %s", request_id, type(error).__name__, exc_info=error)
+    return KMSInternalException("The request failed because of an internal error of the simulator.")

@@ -1,0 +1,68 @@
+"""The operation table of the KMS endpoint.
+
+To add an operation, write its module in `service/`, its row here, and its test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, get_type_hints
+
+import msgspec
+
+from hsmstore.service.connect import connect_custom_key_store, disconnect_custom_key_store
+from hsmstore.service.describe import describe_custom_key_stores
+from hsmstore.service.keystores import (
+    create_custom_key_store,
+    delete_custom_key_store,
+    update_custom_key_store,
+)
+from hsmstore.service.random import generate_random
+from hsmstore.service.shapes import Response
+from hsmstore.service.world import Call, World
+
+
+class Access(StrEnum):
+    """Whether an operation changes anything: CloudTrail's `readOnly`."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row: what the operation takes (its function's annotation says it), who serves it, what it does."""
+
+    name: str
+    serve: Callable[[Any, Call, World], Response]
+    access: Access
+    request: type[msgspec.Struct] = field(init=False)
+    decode: Callable[[bytes], Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build the decoder once."""
+        object.__setattr__(self, "request", get_type_hints(self.serve)["request"])
+        object.__setattr__(self, "decode", msgspec.json.Decoder(self.request).decode)
+
+    @property
+    def iam_action(self) -> str:
+        """The permission that the operation needs."""
+        return f"kms:{self.name}"
+
+
+_R, _W = Access.READ, Access.WRITE
+
+_ROWS: Final = (
+    Operation("CreateCustomKeyStore", create_custom_key_store, _W),
+    Operation("DescribeCustomKeyStores", describe_custom_key_stores, _R),
+    Operation("ConnectCustomKeyStore", connect_custom_key_store, _W),
+    Operation("DisconnectCustomKeyStore", disconnect_custom_key_store, _W),
+    Operation("UpdateCustomKeyStore", update_custom_key_store, _W),
+    Operation("DeleteCustomKeyStore", delete_custom_key_store, _W),
+    Operation("GenerateRandom", generate_random, _R),
+)
+
+TARGET_PREFIX: Final = "TrentService."
+
+OPERATIONS: Final = {TARGET_PREFIX + row.name: row for row in _ROWS}
+"""By the value of X-Amz-Target."""

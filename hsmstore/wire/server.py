@@ -1,0 +1,62 @@
+"""The HTTP server: Granian's WSGI worker, in this process.
+
+Granian forks a worker process by default. The HSM room must have no fork, and one process is smaller and
+quicker to start; the worker runs as well in a thread, as Granian itself has it on interpreters without a GIL.
+"""
+
+import socket
+from typing import Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server import MTServer
+
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.wire.app import Application
+
+BACKLOG: Final = 1024
+
+
+class Server(MTServer):
+    """One worker in a thread. `run` returns after SIGTERM or SIGINT, when what was under way is answered."""
+
+    def __init__(self, application: Application, host: str, port: int, threads: int) -> None:
+        """Take the application, where to listen, and how many threads may run it at once."""
+        super().__init__(
+            "hsmstore",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            blocking_threads=threads,
+            backlog=BACKLOG,
+            backpressure=BACKLOG,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+        )
+        self._application = application
+
+    def _check_gil(self) -> None:
+        """Run with the GIL, too: the worker needs none of what Granian's check protects."""
+
+    def run(self) -> None:
+        """Serve until a signal comes."""
+        self.serve(target_loader=lambda: self._application, wrap_loader=False)
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse a port that cannot be listened on, before anything is started.
+
+    Raises:
+        EnvironmentUnfit: the port is in use, or not ours to use.
+
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EnvironmentUnfit(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                "stop what listens there, or choose another with --port",
+            ) from error

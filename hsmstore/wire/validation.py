@@ -1,0 +1,192 @@
+"""The slow path of decoding: why a body is refused, in AWS's words.
+
+The fast path is one msgspec decode. Only when it fails does this walk the body against the same annotations,
+find what AWS would find, and word it as AWS does:
+
+1. not JSON, or a member of the wrong type: SerializationException, before any constraint is looked at;
+2. constraints of the service model: ValidationException, all violations in one message, in the model's order
+   of members, sensitive values left out;
+3. a float where an integer belongs is truncated, so what fails the fast path may yet be valid.
+
+Texts: recorded from KMS where `tests/wire` says `aws_recorded`, else by analogy with other awsJson1.1
+services.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from hsmstore.domain.errors import SerializationException, ValidationException
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Violation = str
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """Decode `body` as `shape`, as leniently and as strictly as AWS.
+
+    Raises:
+        SerializationException: not JSON, or a member of the wrong type.
+        ValidationException: a member breaks a constraint.
+
+    """
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SerializationException(internal=str(error)) from error
+    if isinstance(document, list):
+        raise SerializationException("Start of list found where not expected")
+    if not isinstance(document, dict):
+        raise SerializationException
+    members = _structure(document, shape)
+    violations = list(_violations(members, shape, path=""))
+    if violations:
+        raise ValidationException(_sentence(violations))
+    return msgspec.convert(members, shape)
+
+
+def _sentence(violations: list[Violation]) -> str:
+    count = len(violations)
+    return f"{count} validation error{'s' if count > 1 else ''} detected: {'; '.join(violations)}"
+
+
+# Types first.
+
+
+def _structure(document: dict[str, Any], shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the known members that are given, each converted to its type; null means absent."""
+    return {
+        field.encode_name: _typed(document[field.encode_name], _core(field.type))
+        for field in _fields(shape)
+        if document.get(field.encode_name) is not None
+    }
+
+
+def _typed(value: Any, kind: inspect.Type) -> Any:
+    match kind:
+        case inspect.StructType():
+            if not isinstance(value, dict):
+                raise SerializationException(_found(value, "Expected null"))
+            return _structure(value, kind.cls)
+        case inspect.IntType():
+            return _scalar(value, (int, float), "an Integer", int)
+        case inspect.StrType() | inspect.EnumType():
+            return _scalar(value, (str,), "a String", str)
+        case inspect.BytesType():
+            return _scalar(value, (str,), "a Blob", _blob)
+        case _:
+            raise TypeError(f"no wire type for {kind}")
+
+
+def _scalar(value: Any, types: tuple[type, ...], name: str, convert: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        raise SerializationException("Start of structure or map found where not expected.")
+    if isinstance(value, list):
+        raise SerializationException("Start of list found where not expected")
+    if isinstance(value, bool) or not isinstance(value, types):
+        raise SerializationException(f"{_token(value)} can not be converted to {name}")
+    try:
+        return convert(value)
+    except (OverflowError, ValueError) as error:
+        raise SerializationException(f"{_token(value)} can not be converted to {name}") from error
+
+
+def _found(value: Any, text: str) -> str:
+    return "Start of list found where not expected" if isinstance(value, list) else text
+
+
+def _token(value: Any) -> str:
+    """Name a JSON scalar as the service's parser does."""
+    if isinstance(value, bool):
+        return "TRUE_VALUE" if value else "FALSE_VALUE"
+    return "STRING_VALUE" if isinstance(value, str) else "NUMBER_VALUE"
+
+
+def _blob(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+# Then constraints.
+
+
+def _violations(members: dict[str, Any], shape: type[msgspec.Struct], path: str) -> Iterator[Violation]:
+    for field in _fields(shape):
+        name = path + field.encode_name[0].lower() + field.encode_name[1:]
+        value = members.get(field.encode_name)
+        if value is not None:
+            yield from _broken(value, field.type, name)
+        elif field.required:
+            yield f"Value null at '{name}' failed to satisfy constraint: Member must not be null"
+
+
+def _broken(value: Any, kind: inspect.Type, name: str) -> Iterator[Violation]:
+    core, extra = _core(kind), _extra(kind)
+    if isinstance(core, inspect.StructType):
+        yield from _violations(value, core.cls, f"{name}.")
+        return
+    shown = "Value" if extra.get("sensitive") else f"Value '{value}'"
+    for constraint in _constraints(value, core, extra):
+        yield f"{shown} at '{name}' failed to satisfy constraint: Member must {constraint}"
+
+
+def _constraints(value: Any, core: inspect.Type, extra: dict[str, Any]) -> Iterator[str]:
+    match core:
+        case inspect.EnumType():
+            allowed = [member.value for member in core.cls]
+            if value not in allowed:
+                yield f"satisfy enum value set: [{', '.join(allowed)}]"
+        case inspect.IntType():
+            if core.ge is not None and value < core.ge:
+                yield f"have value greater than or equal to {core.ge}"
+            if core.le is not None and value > core.le:
+                yield f"have value less than or equal to {core.le}"
+        case inspect.StrType() | inspect.BytesType():
+            yield from _text_constraints(value, core, extra)
+
+
+def _text_constraints(
+    value: str | bytes, core: inspect.StrType | inspect.BytesType, extra: dict[str, Any]
+) -> Iterator[str]:
+    if not value and extra.get("or_empty"):
+        return
+    if len(value) < extra.get("minimum", 0):
+        yield f"have length greater than or equal to {extra['minimum']}"
+    if core.max_length is not None and len(value) > core.max_length:
+        yield f"have length less than or equal to {core.max_length}"
+    pattern = core.pattern if isinstance(core, inspect.StrType) else None
+    if pattern is not None and re.search(pattern, str(value)) is None:
+        yield f"satisfy regular expression pattern: {extra['pattern']}"
+
+
+# What the annotations say.
+
+
+@cache
+def _fields(shape: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    kind = inspect.type_info(shape)
+    assert isinstance(kind, inspect.StructType)  # noqa: S101  # the signature says so
+    return kind.fields
+
+
+def _extra(kind: inspect.Type) -> dict[str, Any]:
+    """Return what `shapes.text` noted beside the type."""
+    if isinstance(kind, inspect.UnionType):
+        return _extra(_without_none(kind))
+    return (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
+
+
+def _core(kind: inspect.Type) -> inspect.Type:
+    """Return the type itself, without its metadata and without `| None`."""
+    if isinstance(kind, inspect.UnionType):
+        return _core(_without_none(kind))
+    return _core(kind.type) if isinstance(kind, inspect.Metadata) else kind
+
+
+def _without_none(kind: inspect.UnionType) -> inspect.Type:
+    return next(member for member in kind.types if not isinstance(member, inspect.NoneType))
