@@ -1,0 +1,146 @@
+"""Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
+
+- lifecycle.md from the table in hsmstore/domain/connection.py;
+- differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
+  depend on what a test needs to be collected.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MADE_BY: Final = "<!-- Made by `make docs`; changes are lost. -->"
+
+EVIDENCE: Final = ("aws_documented", "aws_recorded", "inferred", "simulator_only")
+DIFFERENCES: Final = {
+    "inferred": (
+        "Inferred",
+        "What AWS does here is not published. We chose by analogy; a recording that says otherwise wins.",
+    ),
+    "simulator_only": ("Only in the simulator", "AWS has nothing of the kind, or is known to do otherwise."),
+}
+
+
+def lifecycle() -> str:
+    """Return the page of the ConnectionState machine."""
+    arrows = [
+        "    [*] --> DISCONNECTED",
+        *(f"    {before} --> {after}: {event}" for event, before, after in TRANSITIONS),
+        *(f"    {state} --> [*]: delete" for state in sorted(ALLOWED[Action.DELETE])),
+    ]
+    moves = [[event, *(next_state(state, event) or "no" for state in ConnectionState)] for event in Event]
+    rights = [
+        [action, *("yes" if state in ALLOWED[action] else "no" for state in ConnectionState)]
+        for action in Action
+    ]
+    return _page(
+        "# The life of a custom key store",
+        MADE_BY,
+        "The machine is the table in `hsmstore/domain/connection.py`. Requests cause `connect` and"
+        " `disconnect`; the other events are their outcomes, which come later.",
+        "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"]),
+        "## Which state comes next",
+        "No: the event is refused. A state that stays as it is: accepted, and nothing changes.",
+        _table("Event", moves),
+        "## What each state allows",
+        "No: the answer is `CustomKeyStoreInvalidStateException`.",
+        _table("Action", rights),
+    )
+
+
+def differences(tests: Path = ROOT / "tests" / "wire") -> str:
+    """Return the page of what is not known of AWS, or not AWS's."""
+    proven = [test for path in sorted(tests.rglob("test_*.py")) for test in read_tests(path)]
+    sections = [
+        part
+        for marker, (title, meaning) in DIFFERENCES.items()
+        for part in (f"## {title}", meaning, _list(proven, marker))
+    ]
+    return _page(
+        "# Where hsmstore may differ from AWS",
+        MADE_BY,
+        "Every test of the wire says how we know what it shows. These say that we do not, or that it"
+        " is ours.",
+        *sections,
+    )
+
+
+class WireTest(NamedTuple):
+    """A test of the wire: where it stands, what it shows, and its evidence as (marker, reason)."""
+
+    place: str
+    sentence: str
+    evidence: tuple[tuple[str, str], ...]
+
+
+def read_tests(path: Path) -> Iterator[WireTest]:
+    """Yield the tests of a file. A marker counts on the test, its class or, as `pytestmark`, the module."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    outer = tuple(_evidence(_module_marks(module)))
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            yield from _tests_in(node.body, path, (*outer, *_evidence(node.decorator_list)))
+    yield from _tests_in(module.body, path, outer)
+
+
+def _tests_in(body: Iterable[ast.stmt], path: Path, outer: tuple[tuple[str, str], ...]) -> Iterator[WireTest]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            sentence = re.split(r"(?<=[.!?])\s", ast.get_docstring(node) or node.name)[0]
+            yield WireTest(f"{path.name}::{node.name}", sentence, (*outer, *_evidence(node.decorator_list)))
+
+
+def _module_marks(module: ast.Module) -> Sequence[ast.expr]:
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+            return node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
+    return []
+
+
+def _evidence(marks: Iterable[ast.expr]) -> Iterator[tuple[str, str]]:
+    """Yield (marker, reason) for `pytest.mark.inferred` and `pytest.mark.inferred(reason="…")`."""
+    for mark in marks:
+        name, keywords = (mark.func, mark.keywords) if isinstance(mark, ast.Call) else (mark, [])
+        if isinstance(name, ast.Attribute) and name.attr in EVIDENCE:
+            reasons = (ast.literal_eval(word.value) for word in keywords if word.arg == "reason")
+            yield name.attr, next(reasons, "")
+
+
+def _list(tests: Iterable[WireTest], marker: str) -> str:
+    lines = [
+        " ".join(filter(None, ["-", test.sentence, reason and f"*{reason}*", f"(`{test.place}`)"]))
+        for test in tests
+        for name, reason in test.evidence
+        if name == marker
+    ]
+    return "\n".join(lines) or "None."
+
+
+def _table(corner: str, rows: Iterable[Sequence[str]]) -> str:
+    header = [corner, *ConnectionState]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+PAGES: Final[Mapping[Path, Callable[[], str]]] = {
+    ROOT / "docs" / "lifecycle.md": lifecycle,
+    ROOT / "docs" / "differences.md": differences,
+}
+
+
+def main() -> None:
+    """Write the pages."""
+    for path, page in PAGES.items():
+        path.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""requirements.lock: what pyproject.toml asks for, pinned, with hashes."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.house.tidy import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ASKED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+
+
+def _locked(lock: str) -> list[tuple[Requirement, int]]:
+    """Return each requirement of a lock with the number of its hashes."""
+    entries = lock.replace("\\\n", "").splitlines()
+    return [(Requirement(entry.split("--hash")[0]), entry.count("--hash=sha256:")) for entry in entries]
+
+
+LOCKED = _locked((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+
+
+def _unpinned(locked: list[tuple[Requirement, int]]) -> list[str]:
+    return [
+        str(requirement)
+        for requirement, hashes in locked
+        if not hashes or not re.fullmatch(r"==[^*,]+", str(requirement.specifier))
+    ]
+
+
+def test_every_requirement_is_pinned_and_hashed() -> None:
+    """Each line names one version and the hashes of its files."""
+    assert _unpinned(LOCKED) == []
+
+
+@pytest.mark.parametrize("lock", ["msgspec==0.20\n", "msgspec>=0.20 \\\n    --hash=sha256:00\n"])
+def test_a_loose_requirement_is_noticed(lock: str) -> None:
+    """A missing hash or a range is not a pin."""
+    assert _unpinned(_locked(lock)) != []
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_lock_satisfies_the_project(asked: str) -> None:
+    """The lock has a version that pyproject.toml allows."""
+    wanted = Requirement(asked)
+    versions = [
+        str(requirement.specifier).removeprefix("==")
+        for requirement, _ in LOCKED
+        if canonicalize_name(requirement.name) == canonicalize_name(wanted.name)
+    ]
+    assert any(wanted.specifier.contains(version) for version in versions)
