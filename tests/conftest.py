@@ -1,7 +1,11 @@
-"""What every test may rely on: Hypothesis's settings, and whether this is a long run."""
+"""What every test may rely on: Hypothesis's settings, whether this is a long run, and a real server."""
+
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.server import Server, running
 
 # On every machine the same, CI included: examples are random, and a failure prints how to replay it.
 # No deadline, because an example may make a token on a busy disk; no health check is suppressed.
@@ -25,3 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def endurance(pytestconfig: pytest.Config) -> bool:
     """Tell whether this is a long run."""
     return bool(pytestconfig.getoption("endurance"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that all tests share: instant, and with room for all their key stores."""
+    data_dir = tmp_path_factory.mktemp("shared") / "data"
+    with running(data_dir, "--profile", "instant", "--key-store-quota", "100000") as server:
+        yield server
