@@ -1,1 +1,5 @@
-"""What a person types. The only door to Typer and Rich."""
+"""What a person types."""
+
+from hsmstore.cli.app import main
+
+__all__ = ["main"]

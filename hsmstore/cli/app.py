@@ -1,0 +1,111 @@
+"""The root of the command line: what stands before the subcommand, and how every command ends."""
+
+import sys
+import traceback
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+import hsmstore
+from hsmstore.cli import cluster, database, demo, doctor, draw, screen, serve, store
+from hsmstore.cli.client import Simulator
+from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
+from hsmstore.cli.options import Invocation
+from hsmstore.settings import (
+    DEBUG_VARIABLE,
+    ENDPOINT_VARIABLE,
+    LOCAL_ENDPOINT,
+    REGION_VARIABLES,
+    environment,
+)
+
+COMMANDS: Final = ("serve", "demo", "cluster", "store", "random", "db", "doctor")
+
+EPILOG: Final = (
+    "\b\nExit codes:\n"
+    + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+    + "\n\n\b\nA newcomer's first two commands:\n"
+    "  hsmstore serve     a simulator with a connected key store named demo\n"
+    "  hsmstore demo      the whole life of a key store, on a simulator of its own"
+)
+
+
+class InOrder(TyperGroup):
+    """The commands in the order in which somebody new meets them; Typer puts groups last."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """Take what TyperGroup takes."""
+        super().__init__(**attributes)
+        self.commands = {name: self.commands[name] for name in COMMANDS}
+
+
+app: Final = typer.Typer(
+    name="hsmstore",
+    cls=InOrder,
+    rich_markup_mode=None,  # plain help: quick to show, and the same text in every place
+    pretty_exceptions_enable=False,  # `main` words every exception
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+app.command("serve")(serve.serve)
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(store.app, name="store")
+app.command("random")(draw.random)
+app.add_typer(database.app, name="db")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
+    if asked:
+        screen.line(f"hsmstore {hsmstore.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Where the simulator is.  [default: {LOCAL_ENDPOINT}]"),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="REGION", help="The Region to speak for, instead of AWS_REGION.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="The account to speak for: twelve digits.")
+    ] = None,
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Simulate AWS KMS custom key stores locally, with a PKCS#11 token behind each one."""
+    if context.invoked_subcommand is None:
+        screen.line(context.get_help())
+        raise typer.Exit
+    variables = environment()
+    chosen = endpoint or variables.get(ENDPOINT_VARIABLE)
+    given = {"--endpoint": endpoint, "--region": region, "--account": account}
+    region = region or next(filter(None, map(variables.get, REGION_VARIABLES)), None)
+    context.obj = Invocation(
+        simulator=Simulator(chosen or LOCAL_ENDPOINT, account=account, region=region),
+        endpoint_chosen=chosen is not None,
+        given=[option for option, value in given.items() if value is not None],
+    )
+
+
+def main() -> int:
+    """Run the command line; return its exit code. Nothing that goes wrong shows a traceback by itself."""
+    try:
+        code = app(prog_name="hsmstore", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that could word it
+        ending = ending_of(error)
+        if ending.code is not ExitCode.INTERRUPTED and environment().get(DEBUG_VARIABLE):
+            traceback.print_exception(error)
+        if ending.line:
+            screen.note(ending.line)
+        return ending.code
+    return code or ExitCode.DONE

@@ -1,0 +1,35 @@
+"""`hsmstore doctor`: whether this machine can run the simulator, and what to do where it cannot."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hsmstore.cli import screen
+from hsmstore.cli.exits import ExitCode
+from hsmstore.cli.options import AsJson, takes_settings
+from hsmstore.settings import Loaded
+
+
+@takes_settings("data_dir", "database_url", "host", "port", "pkcs11_profile", "pkcs11_module")
+def doctor(
+    *,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
+    ] = False,
+    loaded: Loaded,
+    as_json: AsJson = False,
+) -> None:
+    """Find out what keeps hsmstore from running here."""
+    from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
+
+    findings = bootstrap.examine(loaded.settings, fix=fix)
+    if as_json:
+        screen.document({"Findings": [asdict(finding) for finding in findings]})
+    else:
+        screen.table(
+            ["", "LOOKED AT", "FOUND", "MEND"],
+            [["✓" if f.ok else "✗", f.subject, f.detail, f.mend or ""] for f in findings],
+        )
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(ExitCode.UNFIT)

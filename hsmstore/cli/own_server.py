@@ -1,0 +1,77 @@
+"""A simulator for the length of one command: a process, a free port and a data directory of its own."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from hsmstore.cli.client import Simulator, Unreachable
+from hsmstore.cli.clock import pauses
+from hsmstore.cli.exits import ExitCode
+from hsmstore.domain.errors import EnvironmentUnfit
+
+STARTED_WITHIN: Final = 30.0
+STOPPED_WITHIN: Final = 10.0
+
+
+@contextmanager
+def own_server() -> Iterator[Simulator]:
+    """Serve while the context lasts; nothing is left behind.
+
+    Raises:
+        EnvironmentUnfit: the server does not come up; the reason is what it said.
+
+    """
+    with TemporaryDirectory(prefix="hsmstore-demo-") as directory:
+        port = _free_port()
+        log = Path(directory) / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - this program itself
+                _command(port, directory), stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            simulator = Simulator(f"http://127.0.0.1:{port}")
+            _await(simulator, process, log)
+            yield simulator
+        finally:
+            _stop(process)
+
+
+def _command(port: int, directory: str) -> list[str]:
+    arguments = ["--port", str(port), "--data-dir", str(Path(directory) / "data")]
+    return [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--profile", "lifelike", *arguments]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(simulator: Simulator, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in pauses(STARTED_WITHIN):
+        try:
+            simulator.manage("GET", "health")
+        except Unreachable:
+            if process.poll() is None:
+                continue
+            break
+        else:
+            return
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    reason = said[-1].removeprefix("hsmstore: ") if said else "it said nothing"
+    mend = "`hsmstore doctor` says more" if process.returncode == ExitCode.UNFIT else "try `hsmstore serve`"
+    raise EnvironmentUnfit(f"the demo's server did not start: {reason}", mend)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOPPED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

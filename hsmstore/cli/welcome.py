@@ -1,0 +1,129 @@
+"""What `hsmstore serve` says once it serves: what runs where, and lines that a newcomer can paste."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+import hsmstore
+from hsmstore.cli import screen
+from hsmstore.cli.client import Refused, Simulator, Unreachable
+from hsmstore.cli.draw import drawn_bytes
+from hsmstore.cli.first_start import demo_key_store
+from hsmstore.cli.store import all_stores
+from hsmstore.cli.views import StoreView
+from hsmstore.cli.waiting import Unsettled, settled
+from hsmstore.settings import Settings
+
+SAMPLE: Final = 32
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for the demo key store; with AWS's durations it connects long after the welcome."""
+
+TRY_IT: Final = """
+With the AWS CLI:
+
+  export AWS_ACCESS_KEY_ID=hsmstore AWS_SECRET_ACCESS_KEY=hsmstore AWS_DEFAULT_REGION={region}
+  aws kms generate-random --number-of-bytes {sample}{of_store} \\
+    --endpoint-url {endpoint} --query Plaintext --output text
+
+With boto3:
+
+  import boto3
+  kms = boto3.client("kms", endpoint_url="{endpoint}", region_name="{region}",
+                     aws_access_key_id="hsmstore", aws_secret_access_key="hsmstore")
+  print(kms.generate_random(NumberOfBytes={sample}{in_store})["Plaintext"].hex())
+"""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the welcome shows: the key stores, the one to try, and bytes that were just drawn from it."""
+
+    stores: Sequence[StoreView]
+    tried: StoreView | None
+    drawn: bytes
+
+
+def welcome(settings: Settings, base_url: str, *, as_json: bool) -> None:
+    """Make the demo key store if there must be one, draw a sample, print the welcome.
+
+    It runs beside a server that serves already, so whatever goes wrong here is no more than a note.
+    """
+    try:
+        found = _look(Simulator(base_url), settings)
+        if as_json:
+            screen.document(_as_json(settings, base_url, found))
+        else:
+            _print(settings, base_url, found)
+    except screen.ReaderGone:
+        return
+    except (Refused, Unreachable, OSError) as error:
+        screen.note(f"serving at {base_url}, but the welcome failed: {error}")
+
+
+def _look(simulator: Simulator, settings: Settings) -> Found:
+    demo = demo_key_store(simulator, settings.data_dir) if settings.demo else None
+    if demo is not None:
+        _await(simulator, demo)
+    stores = simulator.read(all_stores(simulator), list[StoreView])
+    connected = [store for store in stores if store.connection_state == "CONNECTED"]
+    connected.sort(key=lambda store: store.custom_key_store_id != demo)
+    tried = connected[0] if connected else None
+    drawn = drawn_bytes(simulator, SAMPLE, tried.custom_key_store_id if tried else None)
+    return Found(stores=stores, tried=tried, drawn=drawn)
+
+
+def _await(simulator: Simulator, key_store_id: str) -> None:
+    """Watch the demo key store connect. A user may have deleted it since, and that is no trouble."""
+    try:
+        with screen.progress(f"demo key store {key_store_id}") as tell:
+            settled(simulator, key_store_id, timeout=PATIENCE, tell=tell)
+    except (Refused, Unsettled):
+        return
+
+
+def _as_json(settings: Settings, base_url: str, found: Found) -> dict[str, object]:
+    return {
+        "Endpoint": base_url,
+        "DataDirectory": str(settings.data_dir),
+        "Profile": settings.profile.value,
+        "CustomKeyStores": msgspec.to_builtins(found.stores),
+        "Sample": {
+            "CustomKeyStoreId": found.tried and found.tried.custom_key_store_id,
+            "Hex": found.drawn.hex(),
+        },
+    }
+
+
+def _print(settings: Settings, base_url: str, found: Found) -> None:
+    screen.line(f"hsmstore {hsmstore.__version__} serves AWS KMS custom key stores at {base_url}")
+    screen.line()
+    screen.card([("data", str(settings.data_dir)), ("profile", settings.profile.value)])
+    screen.line()
+    if found.stores:
+        screen.table(
+            ["KEY STORE", "NAME", "STATE"],
+            [
+                [store.custom_key_store_id, store.custom_key_store_name, store.connection_state]
+                for store in found.stores
+            ],
+        )
+    else:
+        screen.line(
+            "There is no key store yet; `hsmstore cluster create` and `hsmstore store create` make one."
+        )
+    key_store_id = found.tried.custom_key_store_id if found.tried else None
+    screen.write(
+        TRY_IT.format(
+            endpoint=base_url,
+            region=settings.region,
+            sample=SAMPLE,
+            of_store=f" --custom-key-store-id {shlex.quote(key_store_id)}" if key_store_id else "",
+            in_store=f', CustomKeyStoreId="{key_store_id}"' if key_store_id else "",
+        )
+    )
+    source = f"the HSM of {key_store_id}" if key_store_id else "the system, since no key store is connected"
+    screen.line(f"\n{SAMPLE} bytes, drawn just now over this endpoint from {source}:\n")
+    screen.line(f"  {found.drawn.hex()}\n")
+    screen.line("Ctrl-C stops it; everything stays in the data directory.")
