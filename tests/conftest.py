@@ -33,7 +33,7 @@ def endurance(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that all tests share: instant, and with room for all their key stores."""
+    """Serve all tests from one server: instant, and with room for all their key stores."""
     data_dir = tmp_path_factory.mktemp("shared") / "data"
     with running(data_dir, "--profile", "instant", "--key-store-quota", "100000") as server:
         yield server

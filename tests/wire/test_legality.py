@@ -27,6 +27,7 @@ UNSUPPORTED = "UnsupportedOperationException"
 OK = "ok"
 
 Operation = Callable[[Any, str, str], Any]
+Cell = tuple[str, str, str, str]  # kind, operation, state, outcome
 
 OPERATIONS: dict[str, Operation] = {
     "describe": lambda kms, store, _: kms.describe_custom_key_stores(CustomKeyStoreId=store),
@@ -84,6 +85,9 @@ EXPECTED: dict[tuple[str, str], dict[str, str]] = {
     ("external", "generate random"): row(*[UNSUPPORTED] * 5),
 }
 
+# The documentation is silent, or two of its pages contradict each other.
+INFERRED = {("cloudhsm", "name the same cluster"), ("external", "generate random")}
+
 CELLS = [
     (kind, operation, state, outcome)
     for (kind, operation), outcomes in EXPECTED.items()
@@ -97,7 +101,7 @@ AFTERWARDS = {("connect", "DISCONNECTED"): "CONNECTING"} | {
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server with one store for each cell, already in the cell's state; ids by cell."""
+    """Serve one store for each cell, already in the cell's state; give the ids by cell."""
     data_dir = tmp_path_factory.mktemp("legality") / "data"
     with running(data_dir, "--profile", "aws", "--key-store-quota", "1000") as server:
         ids = {name(*cell): _new(server, *cell) for cell in CELLS}
@@ -132,15 +136,32 @@ def _set_states(server: Server, ids: dict[str, str]) -> None:
     registry.close()
 
 
+DOCUMENTED_CELLS = [cell for cell in CELLS if cell[:2] not in INFERRED]
+INFERRED_CELLS = [cell for cell in CELLS if cell[:2] in INFERRED]
+
+
 @pytest.mark.aws_documented
-@pytest.mark.parametrize(
-    ("kind", "operation", "state", "outcome"), CELLS, ids=[name(*cell) for cell in CELLS]
-)
-def test_operation_in_state(
-    stores: tuple[Server, dict[str, str]], kind: str, operation: str, state: str, outcome: str
-) -> None:
+@pytest.mark.parametrize("cell", DOCUMENTED_CELLS, ids=[name(*cell) for cell in DOCUMENTED_CELLS])
+def test_operation_in_state(stores: tuple[Server, dict[str, str]], cell: Cell) -> None:
     """Each operation is allowed or refused in each state as the documentation says."""
-    server, ids = stores
+    check(*stores, cell)
+
+
+@pytest.mark.inferred(
+    reason="UpdateCustomKeyStore with the cluster that the store has already is no change; an external"
+    " key store is refused by GenerateRandom before its state is looked at."
+)
+@pytest.mark.parametrize("cell", INFERRED_CELLS, ids=[name(*cell) for cell in INFERRED_CELLS])
+def test_operation_in_state_where_the_documentation_is_silent(
+    stores: tuple[Server, dict[str, str]], cell: Cell
+) -> None:
+    """Naming the same cluster changes nothing; an external key store gives no random bytes in any state."""
+    check(*stores, cell)
+
+
+def check(server: Server, ids: dict[str, str], cell: Cell) -> None:
+    """Try the cell's operation on the cell's store."""
+    kind, operation, state, outcome = cell
     kms = server.kms()
     key_store_id = ids[name(kind, operation, state)]
     before = _described(kms, key_store_id)
