@@ -1,19 +1,26 @@
 """Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
 
 - lifecycle.md from the table in hsmstore/domain/connection.py;
+- in README.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
 """
 
 import ast
+import inspect
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
+from hsmstore.wire.operations import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+README: Final = ROOT / "README.md"
 MADE_BY: Final = "<!-- Made by `make docs`; changes are lost. -->"
 
 EVIDENCE: Final = ("aws_documented", "aws_recorded", "inferred", "simulator_only")
@@ -28,11 +35,6 @@ DIFFERENCES: Final = {
 
 def lifecycle() -> str:
     """Return the page of the ConnectionState machine."""
-    arrows = [
-        "    [*] --> DISCONNECTED",
-        *(f"    {before} --> {after}: {event}" for event, before, after in TRANSITIONS),
-        *(f"    {state} --> [*]: delete" for state in sorted(ALLOWED[Action.DELETE])),
-    ]
     moves = [[event, *(next_state(state, event) or "no" for state in ConnectionState)] for event in Event]
     rights = [
         [action, *("yes" if state in ALLOWED[action] else "no" for state in ConnectionState)]
@@ -43,7 +45,7 @@ def lifecycle() -> str:
         MADE_BY,
         "The machine is the table in `hsmstore/domain/connection.py`. Requests cause `connect` and"
         " `disconnect`; the other events are their outcomes, which come later.",
-        "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"]),
+        diagram(),
         "## Which state comes next",
         "No: the event is refused. A state that stays as it is: accepted, and nothing changes.",
         _table("Event", moves),
@@ -51,6 +53,45 @@ def lifecycle() -> str:
         "No: the answer is `CustomKeyStoreInvalidStateException`.",
         _table("Action", rights),
     )
+
+
+def diagram() -> str:
+    """Return the machine as a mermaid diagram."""
+    arrows = [
+        "    [*] --> DISCONNECTED",
+        *(f"    {before} --> {after}: {event}" for event, before, after in TRANSITIONS),
+        *(f"    {state} --> [*]: delete" for state in sorted(ALLOWED[Action.DELETE])),
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
+
+
+def operations() -> str:
+    """Return the operations of the wire as a table."""
+    rows = (
+        f"| `{row.name}` | {(inspect.getdoc(row.serve) or '').partition(chr(10))[0]} |"
+        for row in OPERATIONS.values()
+    )
+    return "\n".join(["| Operation | What it does |", "| --- | --- |", *rows])
+
+
+def command_help() -> str:
+    """Return what `hsmstore --help` prints."""
+    command = [sys.executable, "-m", "hsmstore", "--help"]
+    environment = {"PATH": os.defpath, "TERM": "dumb", "COLUMNS": "80"}
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603
+    return f"```\n{shown.stdout.strip()}\n```"
+
+
+def readme() -> str:
+    """Return the README with its generated parts made anew."""
+    text = README.read_text(encoding="utf-8")
+    for name, part in {"diagram": diagram, "operations": operations, "help": command_help}.items():
+        opening, _, rest = text.partition(f"<!-- {name}: made by `make docs` -->\n")
+        closing = f"<!-- /{name} -->"
+        text = (
+            f"{opening}<!-- {name}: made by `make docs` -->\n{part()}\n{closing}{rest.partition(closing)[2]}"
+        )
+    return text
 
 
 def differences(tests: Path = ROOT / "tests" / "wire") -> str:
@@ -131,6 +172,7 @@ def _page(*parts: str) -> str:
 
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
+    README: readme,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "differences.md": differences,
 }
