@@ -28,6 +28,7 @@ TOKENS: Final = "tokens"
 TOKEN_OBJECT: Final = "token.object"  # noqa: S105  # a file name
 BACKUP: Final = "token.object.bak"
 UNFINISHED: Final = ".new-"  # a creation that a crash interrupted
+ADOPTED: Final = "adopted-"  # only a lock, for a token that is elsewhere
 DISCARDED: Final = ".old-"  # a deletion that a crash interrupted
 
 

@@ -11,8 +11,8 @@ import pkcs11
 from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.hsm.ckr import words
-from hsmstore.hsm.directory import BACKUP, DISCARDED, UNFINISHED, ClusterDirectory
-from hsmstore.hsm.module import lent_module
+from hsmstore.hsm.directory import ADOPTED, BACKUP, DISCARDED, UNFINISHED, ClusterDirectory
+from hsmstore.hsm.module import MODULES, lent_module
 from hsmstore.hsm.profile import load_profile
 
 
@@ -55,9 +55,7 @@ def inspect_directories(directory: Path, clusters: Collection[Cluster]) -> list[
     known = {cluster.id for cluster in clusters}
     try:
         names = {path.name for path in directory.iterdir() if path.is_dir()} if directory.exists() else set()
-        found = [
-            finding for name in sorted(names - {"modules"}) for finding in _look(directory / name, known)
-        ]
+        found = [finding for name in sorted(names) for finding in _look(directory / name, known)]
     except OSError as error:
         return [Finding(subject=str(directory), text=str(error), mend="give its owner read permission")]
     return found + [_lost(directory / cluster.id) for cluster in clusters if _is_lost(cluster, names)]
@@ -76,11 +74,18 @@ def _lost(path: Path) -> Finding:
     )
 
 
+def _left_behind(path: Path) -> Finding:
+    return Finding(subject=path.name, text="left behind by a crash", mend=f"rm -r {path}")
+
+
 def _look(path: Path, known: Collection[str]) -> Iterator[Finding]:
     if path.name.startswith((UNFINISHED, DISCARDED)):
-        yield Finding(subject=path.name, text="left behind by a crash", mend=f"rm -r {path}")
+        yield _left_behind(path)
         return
-    if path.name not in known:
+    if path.name == MODULES:
+        yield from map(_left_behind, path.iterdir())  # a copy is unlinked as soon as it is loaded
+        return
+    if path.name not in known and not path.name.startswith(ADOPTED):
         yield Finding(subject=path.name, text="belongs to no cluster in the registry", mend=f"rm -r {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         yield Finding(subject=path.name, text="others can open it", mend=f"chmod 700 {path}")

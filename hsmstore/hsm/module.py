@@ -27,6 +27,7 @@ from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.hsm.profile import Profile
 
 CKR_OK: Final = 0
+MODULES: Final = "modules"  # directory of the copies, beside the clusters'
 LABEL_LENGTH: Final = 32  # CK_TOKEN_INFO.label, padded with blanks
 
 _environment_lock = threading.Lock()  # the environment is the process's
@@ -53,8 +54,11 @@ class Module:
         self.generation = 0
         self._source = source
         try:
-            self._c_functions = ctypes.CDLL(str(path))  # also keeps the loader from ever unloading it
+            self._c_functions = ctypes.CDLL(str(path))
             self._library = _Library(str(path))
+            ctypes.pythonapi.Py_IncRef(
+                ctypes.py_object(self._library)
+            )  # its destructor would unload, at exit too
         except (OSError, pkcs11.PKCS11Error) as error:
             raise EnvironmentUnfit(
                 f"{source} is not a PKCS#11 module: {str(error).replace(str(path), str(source))}",

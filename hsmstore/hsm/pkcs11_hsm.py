@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import pkcs11
 
@@ -13,9 +14,9 @@ from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
 from hsmstore.hsm.ckr import error_code, words
 from hsmstore.hsm.deadline import HsmTimedOut, call_once, open_with_deadline
-from hsmstore.hsm.directory import ClusterDirectory
+from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
 from hsmstore.hsm.inspection import Finding, inspect_directories, inspect_module
-from hsmstore.hsm.module import Module, lent_module, serial_of
+from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.session import Session, log_in, self_test
 
@@ -42,7 +43,7 @@ class Pkcs11Hsm:
         that only grow. `deadline` is for each call to a networked module, in seconds.
         """
         self._directory = directory
-        self._modules = directory / "modules"
+        self._modules = directory / MODULES
         self._monotonic = monotonic
         self._profile = profile
         self._module = module
@@ -63,6 +64,8 @@ class Pkcs11Hsm:
             raise EnvironmentUnfit(f"Profile {profile.name} makes no tokens", "adopt one, or use softhsm2")
         source = profile.locate(self._module)
         home = self._home(cluster_id)
+        if home.path.exists():
+            raise HsmUnavailable(f"{cluster_id} has a token already")
         with _administration("create the token"), home.under_construction() as building:
             building.write_configuration()
             with self._started(profile, source, building) as module:
@@ -200,7 +203,8 @@ class Pkcs11Hsm:
         if cluster.token is None:
             return None
         profile, home = load_profile(cluster.token.profile), self._home(cluster.id)
-        if not profile.creates_tokens:  # its token lives elsewhere, its locks here
+        if not profile.creates_tokens:  # the lock is the token's, whichever cluster adopted it
+            home = self._home(ADOPTED + quote(cluster.token.serial, safe=""))
             home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         override = self._module if profile.name == self._profile else None
         return _Route(cluster.token, profile, home, override) if home.path.is_dir() else None

@@ -1,0 +1,83 @@
+"""The copies of a module that are lent out."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.hsm.module import lent_module
+from hsmstore.hsm.profile import load_profile
+from tests.hsm.conftest import CLUSTER_ID, Bench
+
+
+def loaded_copies() -> int:
+    """Return how many copies of SoftHSM2 the loader holds."""
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    return len({line.split(maxsplit=5)[5] for line in lines if "/libsofthsm2-" in line})
+
+
+def test_copies_are_lent_again(bench: Bench) -> None:
+    """Fifty leases over three clusters load no more copies than were in use at once."""
+    clusters = [bench.create(f"{CLUSTER_ID[:-1]}{letter}") for letter in "abc"]
+    connections = [bench.connect(cluster) for cluster in clusters]
+    for connection in connections:
+        connection.close()
+    before = loaded_copies()
+    for turn in range(50):
+        connection = bench.connect(clusters[turn % 3])
+        assert connection.draw(8)
+        connection.close()
+    assert loaded_copies() == before >= 3
+
+
+def test_an_upgraded_module_is_loaded_anew(tmp_path: Path) -> None:
+    """When the package is upgraded, the next lease is a copy of the new file, never an older copy."""
+    profile = load_profile("softhsm2")
+    source = tmp_path / "lib.so"
+    shutil.copyfile(profile.locate(), source)
+    with lent_module(profile, source, tmp_path / "modules") as module:
+        first = module
+    with lent_module(profile, source, tmp_path / "modules") as module:
+        assert module is first
+    os.utime(source, ns=(0, 0))
+    with lent_module(profile, source, tmp_path / "modules") as module:
+        assert module is not first
+
+
+def test_a_module_that_must_not_be_copied(tmp_path: Path) -> None:
+    """A module without private copies serves one cluster at a time and is lent again afterwards."""
+    profile = load_profile("opencryptoki")
+    source = tmp_path / "lib.so"
+    shutil.copyfile(load_profile("softhsm2").locate(), source)
+    with lent_module(profile, source, tmp_path) as first:
+        with (
+            pytest.raises(EnvironmentUnfit, match="one cluster at a time"),
+            lent_module(profile, source, tmp_path),
+        ):
+            pass
+        with (
+            pytest.raises(EnvironmentUnfit, match="one cluster at a time"),
+            lent_module(profile, source, tmp_path),
+        ):
+            pass
+    with lent_module(profile, source, tmp_path) as again:
+        assert again is first
+
+
+def test_a_copy_that_cannot_be_written(bench: Bench) -> None:
+    """Where the directory of the copies is in the way, one line says so."""
+    bench.directory.mkdir()
+    (bench.directory / "modules").write_text("in the way")
+    source = load_profile("softhsm2").locate()
+    with (
+        pytest.raises(FileExistsError),
+        lent_module(load_profile("softhsm2"), _fresh(source, bench.directory), bench.directory / "modules"),
+    ):
+        pass
+
+
+def _fresh(source: Path, directory: Path) -> Path:
+    """Return a source of which the pool has no copy yet."""
+    return Path(shutil.copyfile(source, directory / "fresh.so"))

@@ -1,0 +1,210 @@
+"""A real networked module: p11-kit's client, with a p11-kit server that is stopped and killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmUnavailable
+from hsmstore.hsm import HsmTimedOut, Pkcs11Hsm
+from tests.hsm.conftest import (
+    CLUSTER_ID,
+    OTHER_CLUSTER_ID,
+    PASSWORD,
+    SO_PIN,
+    Bench,
+    Ticker,
+    cluster_of,
+    pause,
+)
+
+DEADLINE = 0.3
+
+
+@dataclass
+class Server:
+    """A p11-kit server that can be taken away."""
+
+    socket: Path
+    configuration: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.socket.unlink(missing_ok=True)
+        module = "/usr/lib/softhsm/libsofthsm2.so"
+        self.process = subprocess.Popen(
+            [
+                "/usr/bin/p11-kit",
+                "server",
+                "--foreground",
+                "--name",
+                self.socket,
+                "--provider",
+                module,
+                "pkcs11:",
+            ],
+            env={"SOFTHSM2_CONF": str(self.configuration), "PATH": "/usr/bin"},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # so that a signal reaches the connections' processes too
+        )
+        while not self._listens():
+            pause(0.01)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the server and to each connection's process."""
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """Kill it; idempotent."""
+        if self.process is not None:
+            self.send(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give one address for all tests: a copy of the module reads it once, and copies are lent again."""
+    path = tmp_path_factory.mktemp("p11-kit") / "socket"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("P11_KIT_SERVER_ADDRESS", f"unix:path={path}")
+        yield path
+
+
+@pytest.fixture
+def server(address: Path, bench: Bench) -> Iterator[Server]:
+    """Give a running server over a SoftHSM2 token."""
+    server = Server(address, bench.home(bench.create()) / "softhsm2.conf")
+    server.start()
+    yield server
+    server.kill()
+
+
+@dataclass
+class Remote:
+    """An Hsm over the network, and its cluster."""
+
+    hsm: Pkcs11Hsm
+    cluster: Cluster
+
+    def connect(self) -> HsmConnection:
+        """Connect."""
+        return self.hsm.connect(self.cluster, [PASSWORD])
+
+
+@pytest.fixture
+def remote(server: Server, tmp_path: Path) -> Remote:
+    """Give an Hsm that has adopted the server's token."""
+    assert server.process is not None
+    hsm = Pkcs11Hsm(tmp_path / "remote", Ticker(), deadline=DEADLINE)
+    return Remote(hsm, cluster_of(hsm.adopt_token("p11-kit", None, CLUSTER_ID), OTHER_CLUSTER_ID))
+
+
+def test_a_remote_token(remote: Remote) -> None:
+    """A token on the network draws, changes and resets its password, and closes."""
+    connection = remote.connect()
+    assert len(connection.draw(1024)) == 1024
+    connection.set_password(PASSWORD, "anotherPswd456")
+    connection.close()
+    connection.close()
+    with pytest.raises(ConnectionClosed):
+        connection.draw(8)
+    with pytest.raises(ConnectFailed, match="INVALID_CREDENTIALS"):
+        remote.connect()
+    remote.hsm.reset_password(remote.cluster, SO_PIN, PASSWORD)
+    remote.connect().close()
+
+
+def test_a_hung_server(server: Server, remote: Remote) -> None:
+    """A draw that is not answered times out, the next one at once; when the server goes on, so do they."""
+    connection = remote.connect()
+    server.send(signal.SIGSTOP)
+    with pytest.raises(HsmTimedOut, match="no answer"):
+        connection.draw(8)
+    with pytest.raises(HsmTimedOut, match="earlier call"):
+        connection.draw(8)
+    server.send(signal.SIGCONT)
+    pause(0.1)
+    assert connection.draw(8)
+    connection.close()
+
+
+def test_closing_over_a_hung_server(server: Server, remote: Remote) -> None:
+    """A close does not wait for a hung call, whose bytes nobody gets; a new connect works beside it."""
+    connection = remote.connect()
+    server.send(signal.SIGSTOP)
+    outcome: list[object] = []
+
+    def draw() -> None:
+        try:
+            outcome.append(connection.draw(8))
+        except (HsmUnavailable, ConnectionClosed) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    connection.close()
+    server.send(signal.SIGCONT)
+    thread.join()
+    assert isinstance(outcome[0], HsmTimedOut | ConnectionClosed)
+    fresh = remote.connect()
+    assert fresh.draw(8)
+    fresh.close()
+
+
+def test_connecting_to_a_hung_server(server: Server, remote: Remote) -> None:
+    """A connect that is not answered is NETWORK_ERRORS, and frees kmsuser for the next one."""
+    server.send(signal.SIGSTOP)
+    for _ in range(2):
+        with pytest.raises(ConnectFailed, match="NETWORK_ERRORS"):
+            remote.connect()
+    with pytest.raises(HsmTimedOut):
+        remote.hsm.reset_password(remote.cluster, SO_PIN, PASSWORD)
+    server.send(signal.SIGCONT)
+    pause(0.1)
+    connection = remote.connect()
+    assert connection.draw(8)
+    connection.close()
+
+
+def test_a_killed_server(server: Server, remote: Remote) -> None:
+    """Without its server the token is unavailable, a connect is NETWORK_ERRORS; with it all works again."""
+    connection = remote.connect()
+    server.kill()
+    for _ in range(2):
+        with pytest.raises(HsmUnavailable, match="CKR_DEVICE_ERROR"):
+            connection.draw(8)
+    connection.close()
+    with pytest.raises(ConnectFailed, match="NETWORK_ERRORS"):
+        remote.connect()
+    server.start()
+    connection = remote.connect()
+    assert connection.draw(8)
+    connection.close()
+
+
+def test_a_forked_child_has_no_thread(remote: Remote) -> None:
+    """A child that inherits the connection is refused at once instead of waiting for a thread it lacks."""
+    connection = remote.connect()
+    child = os.fork()
+    if child == 0:
+        try:
+            connection.draw(8)
+        except ConnectionClosed:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    connection.close()
