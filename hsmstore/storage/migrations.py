@@ -1,0 +1,103 @@
+"""The schema's version: which one a database has, and how it comes to have ours.
+
+Every start asks, so the question is plain SQL: importing Alembic takes as long as the rest of the start.
+"""
+
+from enum import Enum, auto
+from threading import Lock
+from typing import Final
+
+from sqlalchemy import Connection, inspect
+
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.resources import resource
+from hsmstore.storage.engine import Purpose, open_engine
+
+REVISIONS: Final = ("0001",)
+"""Every revision in `migrations/versions`, in order. Any other is a newer hsmstore's."""
+
+_ALEMBIC: Final = Lock()  # its context is one for the whole process, so threads take turns
+
+
+class SchemaState(Enum):
+    """How a database stands to this version's schema."""
+
+    EMPTY = auto()
+    OUTDATED = auto()
+    CURRENT = auto()
+
+
+def current_state(url: str) -> SchemaState:
+    """Return how the database stands, without changing it; a SQLite file that is missing is made, empty.
+
+    SQLite's file is checked for damage and for being writable on the way (under 1 ms while it is small).
+
+    Raises:
+        EnvironmentUnfit: it cannot be opened, read or written, is damaged or locked, belongs to another
+            program, or was written by a newer hsmstore.
+
+    """
+    engine = open_engine(url, Purpose.MIGRATE)
+    try:
+        with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                _check_file(connection)
+            return _state(connection)
+    finally:
+        engine.dispose()
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to this version's schema, in one transaction. Idempotent, and safe to race.
+
+    Raises:
+        EnvironmentUnfit: as `current_state`.
+
+    """
+    if current_state(url) is SchemaState.CURRENT:
+        return
+    from alembic import command  # noqa: PLC0415  # only a start that must migrate pays for it
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(resource("alembic.ini"))
+    engine = open_engine(url, Purpose.MIGRATE)
+    try:
+        with _ALEMBIC, engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _check_file(connection: Connection) -> None:
+    """Meet now what SQLite would otherwise meet in the middle of somebody's request."""
+    place = connection.engine.url.database
+    finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if finding != "ok":
+        raise EnvironmentUnfit(
+            f"the database {place} is damaged: {finding.splitlines()[-1]}",
+            f"restore it from a backup, or salvage it with: sqlite3 {place} .recover",
+        )
+    # Only a write tells a read-only file: on one, even BEGIN IMMEDIATE succeeds. It is rolled back.
+    connection.exec_driver_sql("PRAGMA user_version = 1")
+
+
+def _state(connection: Connection) -> SchemaState:
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return SchemaState.EMPTY
+    place = connection.engine.url.render_as_string(hide_password=True)
+    if "alembic_version" not in tables:
+        raise EnvironmentUnfit(
+            f"the database {place} belongs to another program", "name one that is hsmstore's own"
+        )
+    version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().first()
+    if version is None:  # left so by a downgrade to nothing
+        return SchemaState.EMPTY
+    if version not in REVISIONS:
+        raise EnvironmentUnfit(
+            f"the database {place} was written by a newer hsmstore: its schema is {version},"
+            f" this version knows {REVISIONS[-1]}",
+            "install the newer version again; nothing has been changed",
+        )
+    return SchemaState.CURRENT if version == REVISIONS[-1] else SchemaState.OUTDATED

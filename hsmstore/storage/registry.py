@@ -1,0 +1,246 @@
+"""The Registry on a SQL database.
+
+Every statement is built once, at import; a call fills in its parameters. A row is replaced or removed
+only where its state and version are still what its caller read: the database decides the race, and the
+loser gets Conflict.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy.exc import TimeoutError as QueueTimeout
+
+from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.errors import Conflict
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.keystore import KeyStore
+from hsmstore.storage.engine import LOCK_PATIENCE, Purpose, open_engine
+from hsmstore.storage.models import clusters, hsms, key_stores
+from hsmstore.storage.rows import cluster_of, cluster_row, hsm_rows, key_store_of, key_store_row
+
+_store = key_stores.c
+_in_scope = (_store.account == bindparam("account"), _store.region == bindparam("region"))
+_stores_in_scope = select(key_stores).where(*_in_scope).order_by(_store.created_at, _store.id)
+_place = tuple_(_store.created_at, _store.id)
+
+_STORE: Final = select(key_stores).where(_store.id == bindparam("id"), *_in_scope)
+_STORE_NAMED: Final = select(key_stores).where(*_in_scope, _store.name == bindparam("name"))
+_STORE_OF_CLUSTER: Final = select(key_stores).where(_store.cluster_id == bindparam("cluster_id"))
+_DUE: Final = select(key_stores).where(_store.due_at <= bindparam("now")).order_by(_store.due_at, _store.id)
+_NEXT_DUE: Final = select(func.min(_store.due_at))
+_COUNT: Final = select(func.count()).select_from(key_stores).where(*_in_scope)
+_unchanged_store = (
+    _store.id == bindparam("old_id"),
+    _store.state == bindparam("old_state"),
+    _store.version == bindparam("old_version"),
+)
+_REPLACE_STORE: Final = update(key_stores).where(*_unchanged_store)
+_REMOVE_STORE: Final = delete(key_stores).where(*_unchanged_store)
+
+_cluster = clusters.c
+_unchanged_cluster = (_cluster.id == bindparam("old_id"), _cluster.version == bindparam("old_version"))
+_CLUSTER: Final = select(clusters).where(_cluster.id == bindparam("id"))
+_ALL_CLUSTERS: Final = select(clusters).order_by(_cluster.created_at, _cluster.id)
+_SCOPED_CLUSTERS: Final = _ALL_CLUSTERS.where(
+    _cluster.account == bindparam("account"), _cluster.region == bindparam("region")
+)
+_REPLACE_CLUSTER: Final = update(clusters).where(*_unchanged_cluster)
+_REMOVE_CLUSTER: Final = delete(clusters).where(*_unchanged_cluster)
+_HSMS: Final = select(hsms).where(hsms.c.cluster_id == bindparam("id")).order_by(hsms.c.position)
+_ALL_HSMS: Final = select(hsms).order_by(hsms.c.cluster_id, hsms.c.position)
+_REMOVE_HSMS: Final = delete(hsms).where(hsms.c.cluster_id == bindparam("id"))
+
+
+class SqlRegistry:
+    """The Registry behind a database URL whose schema is current. Safe to share between threads.
+
+    Raises:
+        EnvironmentUnfit: at the start of any unit, where the database cannot be used.
+
+    """
+
+    def __init__(self, url: str) -> None:
+        self._reader = open_engine(url, Purpose.READ)
+        self._writer = open_engine(url, Purpose.WRITE)
+
+    @contextmanager
+    def reading(self) -> Iterator["SqlUnit"]:
+        """Open a unit that only reads: one snapshot, and the database refuses to write."""
+        with self._reader.connect() as connection:
+            yield SqlUnit(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator["SqlUnit"]:
+        """Open a unit that may write. It waits for the writer before it; an exception rolls it back.
+
+        Raises:
+            Conflict: the database could not order it among the others.
+
+        """
+        try:
+            connection = self._writer.connect()
+        except QueueTimeout:
+            raise Conflict(f"other writers held the database for {LOCK_PATIENCE:g} seconds") from None
+        with connection, connection.begin():
+            yield SqlUnit(connection)
+
+    def close(self) -> None:
+        """Close the connections; the last one to leave folds SQLite's log into its file."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+class SqlUnit:
+    """The Unit of one open transaction. It belongs to the thread that opened it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # Key stores.
+
+    def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:
+        """Return the store of this id."""
+        return self._key_store(_STORE, {"id": key_store_id, **scope._asdict()})
+
+    def key_store_named(self, scope: Scope, name: str) -> KeyStore | None:
+        """Return the store of this name."""
+        return self._key_store(_STORE_NAMED, {"name": name, **scope._asdict()})
+
+    def key_stores(
+        self, scope: Scope, *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[KeyStore]:
+        """Return stores in order of (created_at, id), those behind `after` only, at most `limit`."""
+        statement = _stores_in_scope.limit(limit)
+        if after is not None:
+            statement = statement.where(_place > after)
+        return [key_store_of(row) for row in self._rows(statement, scope._asdict())]
+
+    def key_store_of_cluster(self, cluster_id: str) -> KeyStore | None:
+        """Return the store that the cluster backs."""
+        return self._key_store(_STORE_OF_CLUSTER, {"cluster_id": cluster_id})
+
+    def due_key_stores(self, now: float) -> list[KeyStore]:
+        """Return every store, of any scope, whose phase is over at `now`, the longest due first."""
+        return [key_store_of(row) for row in self._rows(_DUE, {"now": now})]
+
+    def next_due(self) -> float | None:
+        """Return when the next phase is over, of any scope."""
+        due: float | None = self._connection.execute(_NEXT_DUE).scalar_one()
+        return due
+
+    def count_key_stores(self, scope: Scope) -> int:
+        """Return how many stores the scope has, for the quota."""
+        count: int = self._connection.execute(_COUNT, scope._asdict()).scalar_one()
+        return count
+
+    def add_key_store(self, store: KeyStore) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: its id, its name in its scope, or its cluster is there already.
+
+        """
+        self._connection.execute(insert(key_stores), key_store_row(store))
+
+    def replace_key_store(self, before: KeyStore, after: KeyStore) -> KeyStore:
+        """Write `after` over `before` and return it with its new version.
+
+        Raises:
+            Conflict: state or version are no longer `before`'s, or the new name or cluster is taken.
+
+        """
+        renewed = replace(after, version=before.version + 1)
+        self._change(_REPLACE_STORE, {**key_store_row(renewed), **_expected_store(before)})
+        return renewed
+
+    def remove_key_store(self, store: KeyStore) -> None:
+        """Delete the row.
+
+        Raises:
+            Conflict: state or version are no longer the store's.
+
+        """
+        self._change(_REMOVE_STORE, _expected_store(store))
+
+    # Clusters.
+
+    def cluster(self, cluster_id: str) -> Cluster | None:
+        """Return the cluster, whatever its scope."""
+        row = self._connection.execute(_CLUSTER, {"id": cluster_id}).first()
+        return None if row is None else cluster_of(row, self._rows(_HSMS, {"id": cluster_id}))
+
+    def clusters(self, scope: Scope | None = None) -> list[Cluster]:
+        """Return clusters in order of (created_at, id)."""
+        statement, parameters = (_ALL_CLUSTERS, {}) if scope is None else (_SCOPED_CLUSTERS, scope._asdict())
+        found = self._rows(statement, parameters)
+        by_cluster = groupby(self._rows(_ALL_HSMS, {}), key=lambda hsm: hsm.cluster_id)
+        its_hsms = {cluster_id: list(rows) for cluster_id, rows in by_cluster}
+        return [cluster_of(row, its_hsms.get(row.id, ())) for row in found]
+
+    def add_cluster(self, cluster: Cluster) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: its id, or an HSM's, is there already.
+
+        """
+        self._connection.execute(insert(clusters), cluster_row(cluster))
+        self._add_hsms(cluster)
+
+    def replace_cluster(self, before: Cluster, after: Cluster) -> Cluster:
+        """Write `after` over `before` and return it with its new version.
+
+        Raises:
+            Conflict: the version is no longer `before`'s.
+
+        """
+        renewed = replace(after, version=before.version + 1)
+        self._change(_REPLACE_CLUSTER, {**cluster_row(renewed), **_expected_cluster(before)})
+        if after.hsms != before.hsms:
+            self._connection.execute(_REMOVE_HSMS, {"id": before.id})
+            self._add_hsms(renewed)
+        return renewed
+
+    def remove_cluster(self, cluster: Cluster) -> None:
+        """Delete the row and its HSMs'.
+
+        Raises:
+            Conflict: the version is no longer the cluster's.
+
+        """
+        self._change(_REMOVE_CLUSTER, _expected_cluster(cluster))
+
+    # The three ways to the database.
+
+    def _key_store(self, statement: Executable, parameters: Mapping[str, object]) -> KeyStore | None:
+        row = self._connection.execute(statement, parameters).first()
+        return None if row is None else key_store_of(row)
+
+    def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> list[Row[Any]]:
+        return list(self._connection.execute(statement, parameters))
+
+    def _change(self, statement: Executable, parameters: Mapping[str, object]) -> None:
+        """Execute a compare-and-swap.
+
+        Raises:
+            Conflict: it found no such row any more.
+
+        """
+        if self._connection.execute(statement, parameters).rowcount == 0:
+            raise Conflict("the row has changed or gone since it was read")
+
+    def _add_hsms(self, cluster: Cluster) -> None:
+        if cluster.hsms:
+            self._connection.execute(insert(hsms), hsm_rows(cluster))
+
+
+def _expected_store(store: KeyStore) -> dict[str, object]:
+    return {"old_id": store.id, "old_state": store.state.value, "old_version": store.version}
+
+
+def _expected_cluster(cluster: Cluster) -> dict[str, object]:
+    return {"old_id": cluster.id, "old_version": cluster.version}

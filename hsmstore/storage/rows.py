@@ -1,0 +1,159 @@
+"""Rows to entities and back: a flat row holds what the entity nests. No SQL and no I/O."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, TokenReference
+from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.keystore import (
+    CloudHsmBacking,
+    ConnectionErrorCode,
+    KeyStore,
+    XksBacking,
+    XksConnectivity,
+)
+
+
+def key_store_row(store: KeyStore) -> dict[str, object]:
+    """Return the store's values by column; those of the other kind of backing are None."""
+    return {
+        "id": store.id,
+        "account": store.scope.account,
+        "region": store.scope.region,
+        "name": store.name,
+        "created_at": store.created_at,
+        "state": store.state.value,
+        "state_since": store.state_since,
+        "due_at": store.due_at,
+        "error_code": store.error_code,
+        "version": store.version,
+        **_cloudhsm_columns(store.backing),
+        **_xks_columns(store.backing),
+    }
+
+
+def _cloudhsm_columns(backing: CloudHsmBacking | XksBacking) -> Mapping[str, object]:
+    own = backing if isinstance(backing, CloudHsmBacking) else None
+    return {
+        "cluster_id": own and own.cluster_id,
+        "trust_anchor_certificate": own and own.trust_anchor_certificate,
+        "password": own and own.password,
+        "pending_password": own and own.pending_password,
+    }
+
+
+def _xks_columns(backing: CloudHsmBacking | XksBacking) -> Mapping[str, object]:
+    own = backing if isinstance(backing, XksBacking) else None
+    return {
+        "xks_connectivity": own and own.connectivity.value,
+        "xks_uri_endpoint": own and own.uri_endpoint,
+        "xks_uri_path": own and own.uri_path,
+        "xks_access_key_id": own and own.access_key_id,
+        "xks_secret_access_key": own and own.secret_access_key,
+        "xks_vpc_endpoint_service_name": own and own.vpc_endpoint_service_name,
+        "xks_vpc_endpoint_service_owner": own and own.vpc_endpoint_service_owner,
+    }
+
+
+def key_store_of(row: Row[Any]) -> KeyStore:
+    """Return the store that a row of `key_stores` holds."""
+    return KeyStore(
+        id=row.id,
+        scope=Scope(row.account, row.region),
+        name=row.name,
+        created_at=row.created_at,
+        backing=_cloudhsm_backing(row) if row.cluster_id is not None else _xks_backing(row),
+        state=ConnectionState(row.state),
+        state_since=row.state_since,
+        due_at=row.due_at,
+        error_code=None if row.error_code is None else ConnectionErrorCode(row.error_code),
+        version=row.version,
+    )
+
+
+def _cloudhsm_backing(row: Row[Any]) -> CloudHsmBacking:
+    return CloudHsmBacking(
+        cluster_id=row.cluster_id,
+        trust_anchor_certificate=row.trust_anchor_certificate,
+        password=row.password,
+        pending_password=row.pending_password,
+    )
+
+
+def _xks_backing(row: Row[Any]) -> XksBacking:
+    return XksBacking(
+        connectivity=XksConnectivity(row.xks_connectivity),
+        uri_endpoint=row.xks_uri_endpoint,
+        uri_path=row.xks_uri_path,
+        access_key_id=row.xks_access_key_id,
+        secret_access_key=row.xks_secret_access_key,
+        vpc_endpoint_service_name=row.xks_vpc_endpoint_service_name,
+        vpc_endpoint_service_owner=row.xks_vpc_endpoint_service_owner,
+    )
+
+
+def cluster_row(cluster: Cluster) -> dict[str, object]:
+    """Return the cluster's values by column, without its HSMs."""
+    token = cluster.token
+    return {
+        "id": cluster.id,
+        "account": cluster.scope.account,
+        "region": cluster.scope.region,
+        "state": cluster.state.value,
+        "created_at": cluster.created_at,
+        "trust_anchor_certificate": cluster.trust_anchor_certificate,
+        "token_profile": token and token.profile,
+        "token_module": token and token.module,
+        "token_label": token and token.label,
+        "token_serial": token and token.serial,
+        "crypto_officer_pin": cluster.crypto_officer_pin,
+        "kmsuser_exists": cluster.kmsuser_exists,
+        "version": cluster.version,
+    }
+
+
+def hsm_rows(cluster: Cluster) -> list[dict[str, object]]:
+    """Return the values of the cluster's HSMs by column, in their order."""
+    return [
+        {
+            "id": hsm.id,
+            "cluster_id": cluster.id,
+            "position": position,
+            "availability_zone": hsm.availability_zone,
+            "state": hsm.state.value,
+        }
+        for position, hsm in enumerate(cluster.hsms)
+    ]
+
+
+def cluster_of(row: Row[Any], its_hsms: Iterable[Row[Any]]) -> Cluster:
+    """Return the cluster that a row of `clusters` and its rows of `hsms`, in order, hold."""
+    return Cluster(
+        id=row.id,
+        scope=Scope(row.account, row.region),
+        state=ClusterState(row.state),
+        created_at=row.created_at,
+        trust_anchor_certificate=row.trust_anchor_certificate,
+        hsms=tuple(
+            HsmUnit(id=hsm.id, availability_zone=hsm.availability_zone, state=HsmState(hsm.state))
+            for hsm in its_hsms
+        ),
+        token=_token_of(row),
+        crypto_officer_pin=row.crypto_officer_pin,
+        kmsuser_exists=row.kmsuser_exists,
+        version=row.version,
+    )
+
+
+def _token_of(row: Row[Any]) -> TokenReference | None:
+    if row.token_serial is None:
+        return None
+    return TokenReference(
+        profile=row.token_profile,
+        module=row.token_module,
+        label=row.token_label,
+        serial=row.token_serial,
+    )
