@@ -56,9 +56,8 @@ class Module:
         try:
             self._c_functions = ctypes.CDLL(str(path))
             self._library = _Library(str(path))
-            ctypes.pythonapi.Py_IncRef(
-                ctypes.py_object(self._library)
-            )  # its destructor would unload, at exit too
+            # Its destructor would unload it, at the interpreter's exit too: let it never run.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._library))
         except (OSError, pkcs11.PKCS11Error) as error:
             raise EnvironmentUnfit(
                 f"{source} is not a PKCS#11 module: {str(error).replace(str(path), str(source))}",

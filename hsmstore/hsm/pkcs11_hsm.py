@@ -124,7 +124,7 @@ class Pkcs11Hsm:
             if lock is None:
                 raise HsmUnavailable("reset the password: kmsuser is logged in")
             with lock:
-                self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password))
+                self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password, lock))
 
     def connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
         """Find the token, log in with the first password that fits, draw a self-test.
@@ -171,15 +171,18 @@ class Pkcs11Hsm:
             with _token_files(route):
                 module = held.enter_context(self._started(route.profile, route.source(), route.home))
                 with module.lock:
-                    session = log_in(module.find_token(route.token.label, route.token.serial), passwords)
+                    token = module.find_token(route.token.label, route.token.serial)
+                    _still_wanted(lock)
+                    session = log_in(token, passwords)
                     self_test(session)
             home = route.home if route.profile.creates_tokens else None
             return Session(session, module, home, self._monotonic, held)
 
-    def _reset(self, route: "_Route", crypto_officer_pin: str, password: str) -> None:
+    def _reset(self, route: "_Route", crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
         with _token_files(route):
             with self._started(route.profile, route.source(), route.home) as module:
                 token = module.find_token(route.token.label, route.token.serial)
+                _still_wanted(lock)
                 token.open(rw=True, so_pin=crypto_officer_pin).init_pin(password)
             if route.profile.creates_tokens:
                 route.home.back_up()
@@ -208,6 +211,17 @@ class Pkcs11Hsm:
             home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         override = self._module if profile.name == self._profile else None
         return _Route(cluster.token, profile, home, override) if home.path.is_dir() else None
+
+
+def _still_wanted(lock: IO[bytes]) -> None:
+    """Stop before C_Login in a call that came back after its deadline: somebody else may be logged in by now.
+
+    Raises:
+        HsmTimedOut: the caller has given up and released kmsuser.
+
+    """
+    if lock.closed:
+        raise HsmTimedOut("given up before C_Login")
 
 
 class _Route(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.ports import ConnectFailed
 from hsmstore.hsm import Pkcs11Hsm
@@ -21,10 +22,10 @@ sys.stdin.read()
 """
 
 
-def refusal(bench: Bench, *arguments: object, code: ConnectionErrorCode) -> str:
+def refusal(bench: Bench, cluster: Cluster, *passwords: str, code: ConnectionErrorCode) -> str:
     """Return the reason with which a connect fails with `code`."""
     with pytest.raises(ConnectFailed) as refused:
-        bench.connect(*arguments)  # type: ignore[arg-type]
+        bench.connect(cluster, *passwords)
     assert refused.value.code is code
     assert "\n" not in refused.value.reason
     return refused.value.reason
