@@ -67,15 +67,13 @@ def open_world(settings: Settings) -> Iterator[World]:
         EnvironmentUnfit: registry or master key cannot be used.
 
     """
-    entropy = SystemEntropy()
-    fresh = current_state(settings.registry_url) is SchemaState.EMPTY
-    master_key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
+    sealer = _open_sealer(settings)
     upgrade(settings.registry_url)
     registry = SqlRegistry(settings.registry_url)
     world = World(
         clock=SystemClock(),
-        entropy=entropy,
-        sealer=AesGcmSealer(master_key, entropy),
+        entropy=SystemEntropy(),
+        sealer=sealer,
         certificates=X509Certificates(),
         registry=registry,
         hsm=_hsm(settings),
@@ -125,6 +123,7 @@ def upgrade_registry(settings: Settings) -> None:
 
     """
     with owned(settings.data_dir):
+        _open_sealer(settings)
         upgrade(settings.registry_url)
 
 
@@ -136,6 +135,14 @@ def registry_state(settings: Settings) -> SchemaState:
 
     """
     return current_state(settings.registry_url)
+
+
+def _open_sealer(settings: Settings) -> AesGcmSealer:
+    """Open the master key before the registry exists: afterwards a missing key is a lost key."""
+    entropy = SystemEntropy()
+    fresh = current_state(settings.registry_url) is SchemaState.EMPTY
+    key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
+    return AesGcmSealer(key, entropy)
 
 
 def _hsm(settings: Settings) -> Pkcs11Hsm:

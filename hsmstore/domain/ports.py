@@ -179,8 +179,8 @@ class Unit(Protocol):
         """Return every store, of any scope, whose phase is over at `now`."""
         ...
 
-    def next_due(self) -> float | None:
-        """Return when the next phase is over, of any scope."""
+    def connected_key_stores(self) -> list[KeyStore]:
+        """Return every CONNECTED store, of any scope."""
         ...
 
     def count_key_stores(self, scope: Scope) -> int:

@@ -98,13 +98,12 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
 def resume(world: World) -> None:
     """Log in again wherever the registry says CONNECTED, as KMS stays logged in until Disconnect."""
     with world.registry.reading() as unit:
-        stores = unit.key_stores(world.home)
+        stores = unit.connected_key_stores()
     for store in stores:
-        if store.state is ConnectionState.CONNECTED:
-            try:
-                live_connection(world, store.scope, store.id)
-            except KMSInternalException as error:
-                log.warning("key store %s stays CONNECTED, but %s", store.id, error.internal)
+        try:
+            live_connection(world, store.scope, store.id)
+        except KMSInternalException as error:
+            log.warning("key store %s stays CONNECTED, but %s", store.id, error.internal)
 
 
 def disconnect(world: World, store: KeyStore, due_at: float) -> KeyStore:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, ins
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 
 from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import KeyStore
@@ -31,7 +32,7 @@ _STORE: Final = select(key_stores).where(_store.id == bindparam("id"), *_in_scop
 _STORE_NAMED: Final = select(key_stores).where(*_in_scope, _store.name == bindparam("name"))
 _STORE_OF_CLUSTER: Final = select(key_stores).where(_store.cluster_id == bindparam("cluster_id"))
 _DUE: Final = select(key_stores).where(_store.due_at <= bindparam("now")).order_by(_store.due_at, _store.id)
-_NEXT_DUE: Final = select(func.min(_store.due_at))
+_CONNECTED: Final = select(key_stores).where(_store.state == ConnectionState.CONNECTED.value)
 _COUNT: Final = select(func.count()).select_from(key_stores).where(*_in_scope)
 _unchanged_store = (
     _store.id == bindparam("old_id"),
@@ -127,10 +128,9 @@ class SqlUnit:
         """Return every store, of any scope, whose phase is over at `now`, the longest due first."""
         return [key_store_of(row) for row in self._rows(_DUE, {"now": now})]
 
-    def next_due(self) -> float | None:
-        """Return when the next phase is over, of any scope."""
-        due: float | None = self._connection.execute(_NEXT_DUE).scalar_one()
-        return due
+    def connected_key_stores(self) -> list[KeyStore]:
+        """Return every CONNECTED store, of any scope."""
+        return [key_store_of(row) for row in self._rows(_CONNECTED, {})]
 
     def count_key_stores(self, scope: Scope) -> int:
         """Return how many stores the scope has, for the quota."""

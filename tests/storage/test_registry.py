@@ -187,7 +187,7 @@ def test_nothing_is_found_where_nothing_is(registry: SqlRegistry) -> None:
         assert unit.key_store_of_cluster("cluster-unknown") is None
         assert unit.key_stores(SCOPE) == []
         assert unit.due_key_stores(1e12) == []
-        assert unit.next_due() is None
+        assert unit.connected_key_stores() == []
         assert unit.count_key_stores(SCOPE) == 0
         assert unit.cluster("cluster-unknown") is None
         assert unit.clusters() == []
@@ -234,15 +234,22 @@ def test_the_store_of_a_cluster_is_found(registry: SqlRegistry) -> None:
         assert unit.key_store_of_cluster("cluster-2") == store(2, scope=ELSEWHERE[0])
 
 
+def test_connected_stores_of_every_scope_are_found(registry: SqlRegistry) -> None:
+    """What must be logged in again at a start is CONNECTED, in whatever scope."""
+    connected = replace(store(2, scope=ELSEWHERE[0]), state=ConnectionState.CONNECTED)
+    add_key_stores(registry, store(1), connected)
+    with registry.reading() as unit:
+        assert unit.connected_key_stores() == [connected]
+
+
 def test_due_stores_come_in_the_order_they_are_due(registry: SqlRegistry) -> None:
-    """A phase is due at its time and not before; the earliest is announced."""
+    """A phase is due at its time and not before."""
     connecting = [
         replace(store(number, scope=scope), state=ConnectionState.CONNECTING, due_at=due_at)
         for number, scope, due_at in [(1, SCOPE, 30.0), (2, ELSEWHERE[0], 10.0), (3, SCOPE, 20.0)]
     ]
     add_key_stores(registry, store(4), *connecting)
     with registry.reading() as unit:
-        assert unit.next_due() == 10.0
         assert unit.due_key_stores(9.999) == []
         assert [due.due_at for due in unit.due_key_stores(20.0)] == [10.0, 20.0]
 
