@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from hsmstore.cli.clock import today
+from hsmstore.cli.views import HealthView
 from hsmstore.settings import BadSetting
 
 TIMEOUT: Final = 60.0
@@ -76,11 +77,16 @@ class Simulator:
             return self._call(method, f"{target}?{urlencode(given)}" if given else target, {}, None)
         return self._call(method, target, {"Content-Type": "application/json"}, given)
 
+    @property
+    def scope(self) -> dict[str, str | None]:
+        """What was given of account and Region, as members of the management API."""
+        return {"AccountId": self.account, "Region": self.region}
+
     def _authorization(self) -> dict[str, str]:
         """Return a header whose credential scope says who calls; it is not a signature."""
         if self.account is None and self.region is None:
             return {}
-        region = self.region or self.manage("GET", "health")["region"]
+        region = self.region or self.read(self.manage("GET", "health"), HealthView).region
         scope = f"{self.account or 'hsmstore'}/{today()}/{region}/kms/aws4_request"
         return {
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"

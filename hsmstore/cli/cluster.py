@@ -44,23 +44,25 @@ def create(
     answer = simulator.manage(
         "POST",
         CLUSTERS,
-        Region=simulator.region,
-        AccountId=simulator.account,
         HsmCount=hsms,
         KmsuserPassword=kmsuser_password,
         Pkcs11Profile=pkcs11_profile,
         Pkcs11Module=pkcs11_module and str(pkcs11_module.absolute()),
         TokenLabel=token_label,
         CryptoOfficerPin=pin and pin.rstrip("\r\n"),
+        **simulator.scope,
     )
     _show(simulator, answer, as_json=as_json)
+    if not as_json:
+        cluster_id = simulator.read(answer, ClusterView).cloud_hsm_cluster_id
+        screen.line(f"\nnext: hsmstore store create NAME --cluster {cluster_id}")
 
 
 @app.command("list")
 def list_clusters(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the clusters of the account and Region."""
     simulator: Simulator = context.obj.simulator
-    answer = simulator.manage("GET", CLUSTERS, Region=simulator.region, AccountId=simulator.account)
+    answer = simulator.manage("GET", CLUSTERS, **simulator.scope)
     if as_json:
         screen.document(answer)
         return

@@ -11,6 +11,7 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.options import AsJson
+from hsmstore.cli.views import DrawnView
 from hsmstore.settings import BadSetting
 
 
@@ -34,7 +35,7 @@ _WRITTEN: Final[Mapping[Format, Callable[[bytes], bytes]]] = MappingProxyType(
 def drawn_bytes(simulator: Simulator, count: int, key_store_id: str | None) -> bytes:
     """Return `count` (1 to 1024) bytes of one GenerateRandom."""
     answer = simulator.kms("GenerateRandom", NumberOfBytes=count, CustomKeyStoreId=key_store_id)
-    return base64.b64decode(answer["Plaintext"])
+    return simulator.read(answer, DrawnView).plaintext
 
 
 def random(

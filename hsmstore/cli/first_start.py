@@ -11,11 +11,13 @@ from typing import Final
 import msgspec
 
 from hsmstore.cli.client import Simulator
+from hsmstore.cli.draw import drawn_bytes
 from hsmstore.cli.store import all_stores
-from hsmstore.cli.views import ClusterView, StoreView
+from hsmstore.cli.views import ClusterView, CreatedView, StoreView
 
 MARKER: Final = "demo.json"
 NAME: Final = "demo"
+PASSWORD_BYTES: Final = 16  # 32 hexadecimal digits, the longest that a kmsuser may have
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -52,8 +54,7 @@ def _finish(simulator: Simulator) -> str:
 
 
 def _create(simulator: Simulator) -> str:
-    drawn = simulator.kms("GenerateRandom", NumberOfBytes=18)["Plaintext"]
-    password = "".join(letter for letter in drawn if letter.isalnum())
+    password = drawn_bytes(simulator, PASSWORD_BYTES, None).hex()
     cluster = _cluster(simulator, password)
     created = simulator.kms(
         "CreateCustomKeyStore",
@@ -62,21 +63,24 @@ def _create(simulator: Simulator) -> str:
         KeyStorePassword=password,
         TrustAnchorCertificate=cluster.trust_anchor_certificate,
     )
-    return str(created["CustomKeyStoreId"])
+    return simulator.read(created, CreatedView).custom_key_store_id
 
 
 def _cluster(simulator: Simulator, password: str) -> ClusterView:
     """Return a new cluster, or the one that an interrupted start has left behind."""
     left_behind = _clusters(simulator)
     if not left_behind:
-        return simulator.read(simulator.manage("POST", "clusters", KmsuserPassword=password), ClusterView)
+        made = simulator.manage("POST", "clusters", KmsuserPassword=password, **simulator.scope)
+        return simulator.read(made, ClusterView)
     cluster = left_behind[0]  # the marker was written into an empty registry, so it is ours
     simulator.manage("PUT", "clusters", cluster.cloud_hsm_cluster_id, "kmsuser", Password=password)
     return cluster
 
 
 def _clusters(simulator: Simulator) -> list[ClusterView]:
-    return simulator.read(simulator.manage("GET", "clusters").get("Clusters"), list[ClusterView])
+    return simulator.read(
+        simulator.manage("GET", "clusters", **simulator.scope).get("Clusters"), list[ClusterView]
+    )
 
 
 def _read(data_dir: Path) -> Marker | None:

@@ -8,8 +8,8 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.client import Answer, Simulator
 from hsmstore.cli.options import AsJson, StoreId, read_text, required_secret, takes_secret
-from hsmstore.cli.views import ClusterView, StoreView
-from hsmstore.cli.waiting import require_state, settled
+from hsmstore.cli.views import ClusterView, CreatedView, StoreView
+from hsmstore.cli.waiting import entry_of, require_state, settled
 from hsmstore.cli.xks import takes_xks, xks_members
 from hsmstore.settings import BadSetting
 
@@ -61,7 +61,7 @@ def create(
     if as_json:
         screen.document(answer)
     else:
-        key_store_id = answer["CustomKeyStoreId"]
+        key_store_id = simulator.read(answer, CreatedView).custom_key_store_id
         screen.line(f"{key_store_id} is created; next: hsmstore store connect {key_store_id}")
 
 
@@ -197,8 +197,7 @@ def delete(context: typer.Context, key_store_id: StoreId, *, as_json: AsJson = F
 
 
 def _show(simulator: Simulator, key_store_id: str, *, as_json: bool) -> None:
-    answer = simulator.kms("DescribeCustomKeyStores", CustomKeyStoreId=key_store_id)
-    entry = simulator.read(answer.get("CustomKeyStores"), list[Answer])[0]
+    entry = entry_of(simulator, key_store_id)
     if as_json:
         screen.document(entry)
         return

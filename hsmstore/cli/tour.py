@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from hsmstore.cli.client import Refused, Simulator, Unreachable
 from hsmstore.cli.draw import drawn_bytes
-from hsmstore.cli.views import ClusterView
+from hsmstore.cli.views import ClusterView, CreatedView
 from hsmstore.cli.waiting import Unsettled, describe, require_state, settled
 
 PATIENCE: Final = 1800.0
@@ -55,6 +55,7 @@ class Tour:
 
         """
         self._watcher.busy(what)
+        stores_before = len(self._stores)
         try:
             outcome = act()
         except Refused as error:
@@ -64,7 +65,8 @@ class Tour:
         else:
             if refused is not None:
                 raise Unsettled(f"{what}: {refused} was to refuse this, but the answer was: {outcome}")
-        state = describe(self._simulator, self._store).connection_state if self._stores else ""
+        has_store = len(self._stores) >= max(1, stores_before)  # and has not just deleted it
+        state = describe(self._simulator, self._store).connection_state if has_store else ""
         self._watcher.add(Step(what, outcome, state))
 
     @property
@@ -78,8 +80,7 @@ class Tour:
     def create_cluster(self) -> str:
         """Make a cluster with a kmsuser."""
         simulator = self._simulator
-        scope = {"Region": simulator.region, "AccountId": simulator.account}
-        answer = simulator.manage("POST", "clusters", KmsuserPassword=PASSWORDS[0], **scope)
+        answer = simulator.manage("POST", "clusters", KmsuserPassword=PASSWORDS[0], **simulator.scope)
         self._cluster = simulator.read(answer, ClusterView)
         return self._cluster_id
 
@@ -109,7 +110,7 @@ class Tour:
 
     def _create(self, **members: object) -> str:
         answer = self._simulator.kms("CreateCustomKeyStore", **members)
-        self._stores.append(str(answer["CustomKeyStoreId"]))
+        self._stores.append(self._simulator.read(answer, CreatedView).custom_key_store_id)
         return self._store
 
     def draw(self) -> str:

@@ -47,3 +47,21 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     hsms: Sequence[HsmView]
     kmsuser_exists: bool
     token: TokenView | None = None
+
+
+class CreatedView(msgspec.Struct, frozen=True, rename="pascal"):
+    """The answer of CreateCustomKeyStore."""
+
+    custom_key_store_id: str
+
+
+class DrawnView(msgspec.Struct, frozen=True, rename="pascal"):
+    """The answer of GenerateRandom; the bytes are base64 in JSON."""
+
+    plaintext: bytes
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    """The answer of /_hsmstore/health, as far as a client needs it."""
+
+    region: str

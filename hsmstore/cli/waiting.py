@@ -1,13 +1,17 @@
 """Waiting for a key store to come to rest."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
-from hsmstore.cli.client import Simulator
+from msgspec import Meta
+
+from hsmstore.cli.client import Answer, Simulator
 from hsmstore.cli.clock import pauses
 from hsmstore.cli.views import StoreView
 
 ON_THE_WAY: Final = frozenset({"CONNECTING", "DISCONNECTING"})
+
+OneEntry = Annotated[list[Answer], Meta(min_length=1, max_length=1)]
 
 Tell = Callable[[str, float], None]
 """Is told a state and for how many seconds it has been waited."""
@@ -17,11 +21,15 @@ class Unsettled(Exception):
     """The key store did not come to the state that was asked for."""
 
 
+def entry_of(simulator: Simulator, key_store_id: str) -> Answer:
+    """Return the key store's entry in DescribeCustomKeyStores."""
+    answer = simulator.kms("DescribeCustomKeyStores", CustomKeyStoreId=key_store_id)
+    return simulator.read(answer.get("CustomKeyStores"), OneEntry)[0]
+
+
 def describe(simulator: Simulator, key_store_id: str) -> StoreView:
     """Return the key store as it is now."""
-    answer = simulator.kms("DescribeCustomKeyStores", CustomKeyStoreId=key_store_id)
-    stores = simulator.read(answer.get("CustomKeyStores"), list[StoreView])
-    return stores[0]
+    return simulator.read(entry_of(simulator, key_store_id), StoreView)
 
 
 def settled(simulator: Simulator, key_store_id: str, *, timeout: float, tell: Tell) -> StoreView:

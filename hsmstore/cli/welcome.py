@@ -8,8 +8,9 @@ import msgspec
 
 import hsmstore
 from hsmstore.cli import screen
-from hsmstore.cli.client import Refused, Simulator, Unreachable
+from hsmstore.cli.client import Refused, Simulator
 from hsmstore.cli.draw import drawn_bytes
+from hsmstore.cli.exits import ending_of
 from hsmstore.cli.first_start import demo_key_store
 from hsmstore.cli.store import all_stores
 from hsmstore.cli.views import StoreView
@@ -58,8 +59,8 @@ def welcome(settings: Settings, base_url: str, *, as_json: bool) -> None:
             _print(settings, base_url, found)
     except screen.ReaderGone:
         return
-    except (Refused, Unreachable, OSError) as error:
-        screen.note(f"serving at {base_url}, but the welcome failed: {error}")
+    except Exception as error:  # noqa: BLE001 - a thread's last place; the server goes on
+        screen.note(f"serving at {base_url}, but the welcome failed: {ending_of(error).line}")
 
 
 def _look(simulator: Simulator, settings: Settings) -> Found:
