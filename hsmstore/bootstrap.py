@@ -8,10 +8,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 from hsmstore.control.app import Health, management_application
+from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
@@ -135,6 +137,40 @@ def registry_state(settings: Settings) -> SchemaState:
 
     """
     return current_state(settings.registry_url)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything that a server needs, and say what is wrong with it. Changes nothing."""
+    registry, clusters = _examine_registry(settings)
+    return [_examine_data_dir(settings), registry, *_hsm(settings).inspect(clusters)]
+
+
+def _examine_data_dir(settings: Settings) -> Finding:
+    subject = f"data directory {settings.data_dir}"
+    if not settings.data_dir.exists():
+        return Finding(subject=subject, detail="not there yet; the first start makes it")
+    try:
+        with owned(settings.data_dir):
+            _open_sealer(settings)
+    except EnvironmentUnfit as error:
+        return Finding(subject=subject, detail=error.reason, mend=error.mend)
+    return Finding(subject=subject, detail="usable, and no server is using it")
+
+
+def _examine_registry(settings: Settings) -> tuple[Finding, list[Cluster]]:
+    """Look at the registry; return its clusters, too, where it can be read."""
+    subject = "registry"
+    if settings.database_url is None and not settings.data_dir.exists():
+        return Finding(subject=subject, detail="not there yet; the first start makes it"), []
+    try:
+        state = current_state(settings.registry_url)
+        if state is not SchemaState.CURRENT:
+            return Finding(subject=subject, detail=f"{state.name.lower()}; the next start migrates it"), []
+        with closing(SqlRegistry(settings.registry_url)) as registry, registry.reading() as unit:
+            clusters = unit.clusters()
+    except EnvironmentUnfit as error:
+        return Finding(subject=subject, detail=error.reason, mend=error.mend), []
+    return Finding(subject=subject, detail=f"current; {len(clusters)} clusters"), clusters
 
 
 def _open_sealer(settings: Settings) -> AesGcmSealer:

@@ -1,7 +1,6 @@
 """`hsmstore doctor`: whether this machine can run the simulator, and what to do where it cannot."""
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
@@ -14,16 +13,13 @@ from hsmstore.settings import Loaded
 @takes_settings("data_dir", "database_url", "host", "port", "pkcs11_profile", "pkcs11_module")
 def doctor(
     *,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
-    ] = False,
     loaded: Loaded,
     as_json: AsJson = False,
 ) -> None:
     """Find out what keeps hsmstore from running here."""
     from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
 
-    findings = bootstrap.examine(loaded.settings, fix=fix)
+    findings = bootstrap.examine(loaded.settings)
     if as_json:
         screen.document({"Findings": [asdict(finding) for finding in findings]})
     else:

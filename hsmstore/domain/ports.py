@@ -1,10 +1,11 @@
 """What the services need of the world. The adapters stand behind these; `bootstrap.py` puts them there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from hsmstore.domain.cluster import Cluster, TokenReference
+from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 
@@ -66,6 +67,10 @@ class HsmUnavailable(Exception):
         self.reason = reason
 
 
+class HsmTimedOut(HsmUnavailable):
+    """The HSM did not answer in time, and may still do what was asked."""
+
+
 class ConnectFailed(Exception):
     """A connect that did not come about, and the ConnectionErrorCode that says why."""
 
@@ -96,7 +101,8 @@ class HsmConnection(Protocol):
         """Change kmsuser's password with C_SetPIN.
 
         Raises:
-            ConnectionClosed, HsmUnavailable: as `draw`.
+            ConnectionClosed: as `draw`.
+            HsmUnavailable: either password may be in force now; the caller keeps both.
 
         """
         ...
@@ -109,8 +115,23 @@ class HsmConnection(Protocol):
 class Hsm(Protocol):
     """The HSMs: one token for each cluster."""
 
+    def makes_tokens(self, profile: str | None) -> bool:
+        """Tell whether `profile`, or the server's own, makes tokens; one that does not adopts them.
+
+        Raises:
+            EnvironmentUnfit: there is no such profile.
+
+        """
+        ...
+
     def create_token(
-        self, cluster_id: str, crypto_officer_pin: str, kmsuser_password: str | None
+        self,
+        cluster_id: str,
+        crypto_officer_pin: str,
+        kmsuser_password: str | None,
+        *,
+        profile: str | None = None,
+        module: str | None = None,
     ) -> TokenReference:
         """Make the cluster's token in a directory of its own. Without a password it has no kmsuser.
 
@@ -121,18 +142,25 @@ class Hsm(Protocol):
         """
         ...
 
-    def adopt_token(self, profile: str, module: str | None, label: str | None) -> TokenReference:
-        """Find an existing token through `profile`; `module` overrides the profile's path.
+    def adopt_token(
+        self, label: str | None, *, profile: str | None = None, module: str | None = None
+    ) -> TokenReference:
+        """Find an existing token by its label; without one there must be one token only.
 
         Raises:
-            HsmUnavailable: the module or the token is not there.
-            EnvironmentUnfit: unknown profile or no module.
+            HsmUnavailable: the token is not there.
+            EnvironmentUnfit: no such profile, or no module.
 
         """
         ...
 
     def delete_token(self, cluster: Cluster) -> None:
-        """Remove the token that `create_token` made; an adopted one is left alone. Idempotent."""
+        """Remove the token that `create_token` made; an adopted one is left alone. Idempotent.
+
+        Raises:
+            EnvironmentUnfit: no permission.
+
+        """
         ...
 
     def reset_password(self, cluster: Cluster, crypto_officer_pin: str, password: str) -> None:
@@ -140,17 +168,22 @@ class Hsm(Protocol):
 
         Raises:
             HsmUnavailable: the token is not there, the PIN is wrong, or kmsuser is logged in.
+            EnvironmentUnfit: no module, no space, no permission.
 
         """
         ...
 
-    def connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
-        """Find the token, log in with the first password that fits, draw a self-test.
+    def connect(self, cluster: Cluster, password: str) -> HsmConnection:
+        """Find the token, log in as kmsuser, draw a self-test.
 
         Raises:
             ConnectFailed: with the ConnectionErrorCode that the condition means.
 
         """
+        ...
+
+    def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
+        """Look at the module and at the directories of `clusters`, for doctor."""
         ...
 
 

@@ -14,14 +14,10 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
-from hsmstore.domain.ports import ConnectionClosed, HsmUnavailable
+from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut
 from hsmstore.hsm.session import Session
 
 Result = TypeVar("Result")
-
-
-class HsmTimedOut(HsmUnavailable):
-    """The HSM did not answer in time, and may still do what was asked."""
 
 
 class Worker:

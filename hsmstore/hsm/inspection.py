@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,19 +9,11 @@ import pkcs11
 
 from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.findings import Finding
 from hsmstore.hsm.ckr import words
 from hsmstore.hsm.directory import ADOPTED, BACKUP, DISCARDED, UNFINISHED, ClusterDirectory
 from hsmstore.hsm.module import MODULES, lent_module
 from hsmstore.hsm.profile import load_profile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of `doctor`. `mend` says what to do, and is None where nothing is wrong."""
-
-    subject: str
-    text: str
-    mend: str | None = None
 
 
 def inspect_module(profile_name: str, module: str | None, directory: Path) -> list[Finding]:
@@ -35,19 +26,19 @@ def inspect_module(profile_name: str, module: str | None, directory: Path) -> li
         profile = load_profile(profile_name)
         source = profile.locate(module)
         if not profile.creates_tokens:  # starting it would talk to somebody's HSM
-            return [Finding(subject=subject, text=f"module {source}")]
+            return [Finding(subject=subject, detail=f"module {source}")]
         with TemporaryDirectory() as empty, lent_module(profile, source, directory) as lent:
             examined = ClusterDirectory(Path(empty))
             examined.tokens.mkdir()
             examined.write_configuration()
             lent.initialize(profile.variables(examined.configuration))
-            return [Finding(subject=subject, text=f"module {source}, version {lent.library_version}")]
+            return [Finding(subject=subject, detail=f"module {source}, version {lent.library_version}")]
     except EnvironmentUnfit as error:
-        return [Finding(subject=subject, text=error.reason, mend=error.mend)]
+        return [Finding(subject=subject, detail=error.reason, mend=error.mend)]
     except pkcs11.PKCS11Error as error:
-        return [Finding(subject=subject, text=f"C_Initialize: {words(error)}", mend="reinstall the module")]
+        return [Finding(subject=subject, detail=f"C_Initialize: {words(error)}", mend="reinstall the module")]
     except OSError as error:
-        return [Finding(subject=subject, text=str(error), mend="mend the permissions of the data directory")]
+        return [Finding(subject=subject, detail=str(error), mend="give this user the data directory")]
 
 
 def inspect_directories(directory: Path, clusters: Collection[Cluster]) -> list[Finding]:
@@ -57,7 +48,7 @@ def inspect_directories(directory: Path, clusters: Collection[Cluster]) -> list[
         names = {path.name for path in directory.iterdir() if path.is_dir()} if directory.exists() else set()
         found = [finding for name in sorted(names) for finding in _look(directory / name, known)]
     except OSError as error:
-        return [Finding(subject=str(directory), text=str(error), mend="give its owner read permission")]
+        return [Finding(subject=str(directory), detail=str(error), mend="give its owner read permission")]
     return found + [_lost(directory / cluster.id) for cluster in clusters if _is_lost(cluster, names)]
 
 
@@ -69,13 +60,13 @@ def _is_lost(cluster: Cluster, names: Collection[str]) -> bool:
 def _lost(path: Path) -> Finding:
     return Finding(
         subject=path.name,
-        text="its directory is gone",
+        detail="its directory is gone",
         mend=f"restore {path} from a backup, or delete the cluster",
     )
 
 
 def _left_behind(path: Path) -> Finding:
-    return Finding(subject=path.name, text="left behind by a crash", mend=f"rm -r {path}")
+    return Finding(subject=path.name, detail="left behind by a crash", mend=f"rm -r {path}")
 
 
 def _look(path: Path, known: Collection[str]) -> Iterator[Finding]:
@@ -86,9 +77,9 @@ def _look(path: Path, known: Collection[str]) -> Iterator[Finding]:
         yield from map(_left_behind, path.iterdir())  # a copy is unlinked as soon as it is loaded
         return
     if path.name not in known and not path.name.startswith(ADOPTED):
-        yield Finding(subject=path.name, text="belongs to no cluster in the registry", mend=f"rm -r {path}")
+        yield Finding(subject=path.name, detail="belongs to no cluster in the registry", mend=f"rm -r {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield Finding(subject=path.name, text="others can open it", mend=f"chmod 700 {path}")
+        yield Finding(subject=path.name, detail="others can open it", mend=f"chmod 700 {path}")
     yield from _look_at_token(ClusterDirectory(path))
 
 
@@ -98,13 +89,13 @@ def _look_at_token(home: ClusterDirectory) -> Iterator[Finding]:
     name, token_object, backup = home.path.name, home.token_object(), home.path / BACKUP
     if token_object is None:
         yield Finding(
-            subject=name, text="has no token", mend=f"restore {home.path}/tokens, or delete the cluster"
+            subject=name, detail="has no token", mend=f"restore {home.path}/tokens, or delete the cluster"
         )
     elif not backup.exists():
         yield Finding(
-            subject=name, text=f"has no {BACKUP}", mend="change kmsuser's password, which writes it"
+            subject=name, detail=f"has no {BACKUP}", mend="change kmsuser's password, which writes it"
         )
     elif not token_object.exists() or token_object.stat().st_size < backup.stat().st_size:
         yield Finding(
-            subject=name, text="a kill has emptied token.object", mend="connect: its copy is then put back"
+            subject=name, detail="a kill has emptied token.object", mend="connect: its copy is then put back"
         )

@@ -1,6 +1,6 @@
 """The HSMs of every cluster: tokens made and found, kmsuser logged in."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeVar
@@ -10,12 +10,13 @@ import pkcs11
 
 from hsmstore.domain.cluster import Cluster, TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
-from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
+from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm.ckr import error_code, words
-from hsmstore.hsm.deadline import HsmTimedOut, call_once, open_with_deadline
+from hsmstore.hsm.deadline import call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
-from hsmstore.hsm.inspection import Finding, inspect_directories, inspect_module
+from hsmstore.hsm.inspection import inspect_directories, inspect_module
 from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.session import Session, log_in, self_test
@@ -49,8 +50,23 @@ class Pkcs11Hsm:
         self._module = module
         self._deadline = deadline
 
+    def makes_tokens(self, profile: str | None) -> bool:
+        """Tell whether `profile`, or the one given at the start, makes tokens; else it adopts them.
+
+        Raises:
+            EnvironmentUnfit: there is no such profile.
+
+        """
+        return load_profile(profile or self._profile).creates_tokens
+
     def create_token(
-        self, cluster_id: str, crypto_officer_pin: str, kmsuser_password: str | None
+        self,
+        cluster_id: str,
+        crypto_officer_pin: str,
+        kmsuser_password: str | None,
+        *,
+        profile: str | None = None,
+        module: str | None = None,
     ) -> TokenReference:
         """Make the cluster's token in a directory of its own. Without a password it has no kmsuser.
 
@@ -59,37 +75,37 @@ class Pkcs11Hsm:
             EnvironmentUnfit: no module, no space, no permission.
 
         """
-        profile = load_profile(self._profile)
-        if not profile.creates_tokens:
-            raise EnvironmentUnfit(f"Profile {profile.name} makes no tokens", "adopt one, or use softhsm2")
-        source = profile.locate(self._module)
+        chosen, source = self._choose(profile, module)
+        if not chosen.creates_tokens:
+            raise EnvironmentUnfit(f"Profile {chosen.name} makes no tokens", "adopt one, or use softhsm2")
         home = self._home(cluster_id)
         if home.path.exists():
             raise HsmUnavailable(f"{cluster_id} has a token already")
         with _administration("create the token"), home.under_construction() as building:
             building.write_configuration()
-            with self._started(profile, source, building) as module:
-                token = module.init_token(cluster_id, crypto_officer_pin)
+            with self._started(chosen, source, building) as started:
+                token = started.init_token(cluster_id, crypto_officer_pin)
                 if kmsuser_password is not None:
                     token.open(rw=True, so_pin=crypto_officer_pin).init_pin(kmsuser_password)
             building.back_up()
             building.write_configuration(home.path)
-        return _reference(profile, source, token)
+        return _reference(chosen, source, token)
 
-    def adopt_token(self, profile: str, module: str | None, label: str | None) -> TokenReference:
-        """Find an existing token through `profile`; `module` overrides the profile's path.
-
-        Without a label there must be one token only.
+    def adopt_token(
+        self, label: str | None, *, profile: str | None = None, module: str | None = None
+    ) -> TokenReference:
+        """Find an existing token by its label; without one there must be one token only.
 
         Raises:
             HsmUnavailable: the module or the token is not there.
-            EnvironmentUnfit: unknown profile or no module.
+            EnvironmentUnfit: no such profile, or no module.
 
         """
-        chosen = load_profile(profile)
+        chosen, source = self._choose(profile, module)
         if chosen.creates_tokens:
-            raise EnvironmentUnfit(f"Profile {profile} has only tokens of its own", "use softhsm2-existing")
-        source = chosen.locate(module)
+            raise EnvironmentUnfit(
+                f"Profile {chosen.name} has only tokens of its own", "use softhsm2-existing"
+            )
 
         def find() -> pkcs11.Token:
             with self._started(chosen, source, None) as started:
@@ -126,15 +142,15 @@ class Pkcs11Hsm:
             with lock:
                 self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password, lock))
 
-    def connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
-        """Find the token, log in with the first password that fits, draw a self-test.
+    def connect(self, cluster: Cluster, password: str) -> HsmConnection:
+        """Find the token, log in as kmsuser, draw a self-test.
 
         Raises:
             ConnectFailed: with the ConnectionErrorCode that the condition means.
 
         """
         try:
-            return self._connect(cluster, passwords)
+            return self._connect(cluster, password)
         except pkcs11.PKCS11Error as error:
             raise ConnectFailed(error_code(error), words(error)) from error
         except HsmTimedOut as error:
@@ -147,7 +163,7 @@ class Pkcs11Hsm:
         findings = inspect_module(self._profile, self._module, self._modules)
         return findings + inspect_directories(self._directory, clusters)
 
-    def _connect(self, cluster: Cluster, passwords: Sequence[str]) -> HsmConnection:
+    def _connect(self, cluster: Cluster, password: str) -> HsmConnection:
         route = self._route(cluster)
         if route is None:
             raise ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, "the cluster's directory is gone")
@@ -158,13 +174,13 @@ class Pkcs11Hsm:
             )
         try:
             if not route.profile.networked:
-                return self._open(route, passwords, lock)
-            return open_with_deadline(lambda: self._open(route, passwords, lock), self._deadline, lock)
+                return self._open(route, password, lock)
+            return open_with_deadline(lambda: self._open(route, password, lock), self._deadline, lock)
         except BaseException:
             lock.close()
             raise
 
-    def _open(self, route: "_Route", passwords: Sequence[str], lock: IO[bytes]) -> Session:
+    def _open(self, route: "_Route", password: str, lock: IO[bytes]) -> Session:
         """Log in and hand over what is held: the lock and the started module."""
         with ExitStack() as held:
             held.enter_context(lock)
@@ -173,7 +189,7 @@ class Pkcs11Hsm:
                 with module.lock:
                     token = module.find_token(route.token.label, route.token.serial)
                     _still_wanted(lock)
-                    session = log_in(token, passwords)
+                    session = log_in(token, password)
                     self_test(session)
             home = route.home if route.profile.creates_tokens else None
             return Session(session, module, home, self._monotonic, held)
@@ -197,6 +213,12 @@ class Pkcs11Hsm:
 
     def _timed(self, profile: Profile, function: Callable[[], Result]) -> Result:
         return call_once(function, self._deadline) if profile.networked else function()
+
+    def _choose(self, profile: str | None, module: str | None) -> tuple[Profile, Path]:
+        """Return a profile and the path of its module; what was given at the start is the default."""
+        chosen = load_profile(profile or self._profile)
+        override = self._module if chosen.name == self._profile else None
+        return chosen, chosen.locate(module or override)
 
     def _home(self, cluster_id: str) -> ClusterDirectory:
         return ClusterDirectory(self._directory / cluster_id)

@@ -1,7 +1,7 @@
 """A session of kmsuser, logged in on one token of one module."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -128,21 +128,16 @@ def self_test(session: pkcs11.Session) -> None:
         raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, "self-test: C_GenerateRandom is not random")
 
 
-def log_in(token: pkcs11.Token, passwords: Sequence[str]) -> pkcs11.Session:
-    """Open a read-write session with the first of `passwords` that fits. The module's lock must be held.
+def log_in(token: pkcs11.Token, password: str) -> pkcs11.Session:
+    """Open a read-write session of kmsuser. The module's lock must be held.
 
     A refused login leaves its session open (python-pkcs11 does not close it); C_Finalize does.
 
     Raises:
-        ConnectFailed: none fits, or the module refused for another reason.
+        ConnectFailed: the password does not fit, or the module refused for another reason.
 
     """
-    refusal = ConnectFailed(ConnectionErrorCode.INVALID_CREDENTIALS, "C_Login: no password is known")
-    for password in passwords:
-        try:
-            return token.open(rw=True, user_pin=password)
-        except pkcs11.PKCS11Error as error:
-            refusal = ConnectFailed(error_code(error, at_login=True), f"C_Login: {words(error)}")
-            if refusal.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
-                break
-    raise refusal
+    try:
+        return token.open(rw=True, user_pin=password)
+    except pkcs11.PKCS11Error as error:
+        raise ConnectFailed(error_code(error, at_login=True), f"C_Login: {words(error)}") from error

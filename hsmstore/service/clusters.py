@@ -30,8 +30,8 @@ Region = Annotated[str, text(1, 64, r"[a-z0-9-]+")]
 class CreateClusterRequest(Request, frozen=True):
     """What to build. Without `hsm_count` two HSMs; without a password no kmsuser.
 
-    A profile other than the server's own, a module or a label adopts a token that is there already, and
-    `crypto_officer_pin` is then the SO PIN of that token, if its owner wants kmsuser managed from here.
+    A profile that makes no tokens adopts one that is there already, by its label; `crypto_officer_pin` is
+    then the SO PIN of that token, if its owner wants kmsuser managed from here.
     """
 
     account_id: AccountId | None = None
@@ -230,25 +230,32 @@ def _find(world: World, cluster_id: str) -> Cluster:
 
 
 def _with_token(world: World, cluster: Cluster, request: CreateClusterRequest) -> Cluster:
-    """Make the cluster's token, or adopt the one that the request names."""
-    named = (request.pkcs11_profile, request.pkcs11_module, request.token_label)
-    pin = request.crypto_officer_pin
-    adopts = any(named)
+    """Make the cluster's token, or adopt the one that the request names: the profile says which."""
+    profile, module, label = request.pkcs11_profile, request.pkcs11_module, request.token_label
+    password, pin = request.kmsuser_password, request.crypto_officer_pin
     try:
-        if adopts:
-            token = world.hsm.adopt_token(*named)
-        else:
+        makes = world.hsm.makes_tokens(profile)
+        if makes:
+            if label is not None:
+                raise CloudHsmInvalidRequestException(
+                    "TokenLabel goes with a profile that adopts tokens, such as softhsm2-existing."
+                )
             pin = pin or new_password(world)
-            token = world.hsm.create_token(cluster.id, pin, request.kmsuser_password)
+            token = world.hsm.create_token(cluster.id, pin, password, profile=profile, module=module)
+        else:
+            token = world.hsm.adopt_token(label, profile=profile, module=module)
     except HsmUnavailable as error:
-        failure = CloudHsmInvalidRequestException if adopts else CloudHsmInternalFailureException
-        raise failure(f"The token is not available: {error.reason}.") from error
+        raise CloudHsmInternalFailureException(f"The token is not available: {error.reason}.") from error
     return replace(
         cluster,
         token=token,
-        crypto_officer_pin=pin and world.sealer.seal(pin.encode(), _pin_identity(cluster.id)),
-        kmsuser_exists=adopts or request.kmsuser_password is not None,
+        crypto_officer_pin=None if pin is None else _seal_pin(world, cluster, pin),
+        kmsuser_exists=not makes or password is not None,
     )
+
+
+def _seal_pin(world: World, cluster: Cluster, pin: str) -> bytes:
+    return world.sealer.seal(pin.encode(), _pin_identity(cluster.id))
 
 
 def _pin_identity(cluster_id: str) -> str:

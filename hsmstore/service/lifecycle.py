@@ -202,11 +202,11 @@ def _log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]
     *unsure, last = _passwords(world, store.id, store.backing)
     for password in unsure:
         try:
-            return world.hsm.connect(cluster, [password]), cluster, password
+            return world.hsm.connect(cluster, password), cluster, password
         except ConnectFailed as failure:
             if failure.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
                 raise
-    return world.hsm.connect(cluster, [last]), cluster, last
+    return world.hsm.connect(cluster, last), cluster, last
 
 
 def _usable_cluster(world: World, cluster_id: str) -> Cluster:

@@ -6,9 +6,14 @@ from typing import Annotated
 
 import msgspec
 
-from hsmstore.domain.errors import Conflict, UnsupportedOperationException, ValidationException
+from hsmstore.domain.errors import (
+    Conflict,
+    DependencyTimeoutException,
+    UnsupportedOperationException,
+    ValidationException,
+)
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
-from hsmstore.domain.ports import ConnectionClosed, HsmUnavailable
+from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.service.lifecycle import cannot_communicate, live_connection
 from hsmstore.service.shapes import KeyStoreId, Request, Response, text
 from hsmstore.service.world import Call, World, starting_again
@@ -53,7 +58,8 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
         ValidationException: no NumberOfBytes (the text is recorded from AWS).
         UnsupportedOperationException: Recipient, or an external key store.
         CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: as documented.
-        KMSInternalException: the HSM failed; the store stays CONNECTED, as documented.
+        KMSInternalException, DependencyTimeoutException: the HSM failed or did not answer; the store stays
+            CONNECTED, as documented.
 
     """
     length = request.number_of_bytes
@@ -70,6 +76,8 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
             return GenerateRandomResponse(plaintext=connection.draw(length))
         except ConnectionClosed:
             pass  # it was shut between the look and the draw: the registry knows why
+        except HsmTimedOut as error:
+            raise _timed_out(key_store_id, error) from error
         except HsmUnavailable as error:
             log.warning("key store %s: %s; logging in again", key_store_id, error.reason)
             world.gate.drop(call.scope, key_store_id, connection)
@@ -83,5 +91,14 @@ def _draw_from_a_new_connection(key_store_id: str, length: int, call: Call, worl
         return connection.draw(length)
     except ConnectionClosed as error:
         raise Conflict from error
+    except HsmTimedOut as error:
+        raise _timed_out(key_store_id, error) from error
     except HsmUnavailable as error:
         raise cannot_communicate(key_store_id, error.reason) from error
+
+
+def _timed_out(key_store_id: str, error: HsmTimedOut) -> DependencyTimeoutException:
+    return DependencyTimeoutException(
+        f"The CloudHSM cluster of custom key store {key_store_id} did not answer in time.",
+        internal=error.reason,
+    )

@@ -47,7 +47,8 @@ def text(
     `or_empty` also lets the empty string through, where the documentation gives it a meaning that the
     model's own minimum forbids.
     """
-    whole = None if pattern is None else rf"\A(?:{pattern}{'|' if or_empty else ''})\Z"
+    # (?a): the digits of the model's patterns are ASCII's.
+    whole = None if pattern is None else rf"(?a)\A(?:{pattern}{'|' if or_empty else ''})\Z"
     extra: dict[str, Any] = {
         "pattern": pattern,
         "minimum": minimum,

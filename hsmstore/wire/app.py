@@ -27,12 +27,15 @@ from hsmstore.wire.operations import OPERATIONS
 log = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
-StartResponse = Callable[[str, awsjson.Headers], Any]
+StartResponse = Callable[..., Any]  # WSGI's; its third argument is optional
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _OK: Final = "200 OK"
 _NOT_FOUND: Final = "404 Not Found"
 _STATUS: Final = {code.value: f"{code.value} {code.phrase}" for code in HTTPStatus}
+
+_PIECE: Final = 64 * 1024
+_DISCARDED_PIECES: Final = 256
 
 MANAGEMENT_PREFIX: Final = "/_hsmstore"
 
@@ -73,7 +76,8 @@ class KmsApplication:
             raise UnknownOperationException
         call = Call(self._identification.scope(environ.get("HTTP_AUTHORIZATION")), request_id)
         try:
-            request = operation.decode(body)
+            # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
+            request = operation.decode(body.decode())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             request = validation.decode(body, operation.request)
         return awsjson.encode(operation.serve(request, call, self._world))
@@ -90,17 +94,19 @@ def _is_awsjson(environ: Environ) -> bool:
 
 def _read(environ: Environ) -> bytes:
     """Read the body, and no more of it than the endpoint takes; a chunked one does not say its length."""
-    length = environ.get("CONTENT_LENGTH")
-    if length is not None and int(length) > REQUEST_BODY_MAX:
-        raise _too_large()
-    body: bytes = environ["wsgi.input"].read(REQUEST_BODY_MAX + 1)
+    stream = environ["wsgi.input"]
+    body: bytes = stream.read(REQUEST_BODY_MAX + 1)
     if len(body) > REQUEST_BODY_MAX:
-        raise _too_large()
+        _discard(stream)
+        raise RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
     return body
 
 
-def _too_large() -> RequestEntityTooLargeException:
-    return RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
+def _discard(stream: Any) -> None:
+    """Read on, within reason: a client that cannot send its body to the end would not see the answer."""
+    for _ in range(_DISCARDED_PIECES):
+        if not stream.read(_PIECE):
+            return
 
 
 def _refusal(error: Exception, request_id: str) -> AwsError:

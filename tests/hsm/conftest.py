@@ -65,9 +65,9 @@ class Bench:
         """Make a cluster with its token."""
         return cluster_of(self.hsm.create_token(cluster_id, SO_PIN, password), cluster_id)
 
-    def connect(self, cluster: Cluster, *passwords: str) -> HsmConnection:
+    def connect(self, cluster: Cluster, password: str = PASSWORD) -> HsmConnection:
         """Connect; the connection is closed with the test at the latest."""
-        connection = self.hsm.connect(cluster, passwords or (PASSWORD,))
+        connection = self.hsm.connect(cluster, password)
         self.opened.append(connection)
         return connection
 

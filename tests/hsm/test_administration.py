@@ -157,20 +157,20 @@ def adopted(
     """Return an Hsm that has adopted the token of another, and its reference."""
     monkeypatch.setenv("SOFTHSM2_CONF", str(bench.home(bench.create()) / "softhsm2.conf"))
     hsm = Pkcs11Hsm(tmp_path / "adopting", Ticker())
-    return hsm, hsm.adopt_token("softhsm2-existing", None, CLUSTER_ID)
+    return hsm, hsm.adopt_token(CLUSTER_ID, profile="softhsm2-existing")
 
 
 def test_an_adopted_token(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A token that exists already connects, changes and resets its password, and is not deleted."""
     hsm, token = adopted(bench, monkeypatch, tmp_path)
     cluster = cluster_of(token, OTHER_CLUSTER_ID)
-    connection = hsm.connect(cluster, [PASSWORD])
+    connection = hsm.connect(cluster, PASSWORD)
     assert connection.draw(8)
     connection.set_password(PASSWORD, "anotherPswd456")
     connection.close()
     hsm.reset_password(cluster, SO_PIN, PASSWORD)
     hsm.delete_token(cluster)
-    connection = hsm.connect(cluster, [PASSWORD])
+    connection = hsm.connect(cluster, PASSWORD)
     assert connection.draw(8)
     connection.close()
 
@@ -180,9 +180,9 @@ def test_an_adopted_token_has_one_user_at_a_time(
 ) -> None:
     """Two clusters that adopted the same token cannot both write its files."""
     hsm, token = adopted(bench, monkeypatch, tmp_path)
-    connection = hsm.connect(cluster_of(token, CLUSTER_ID), [PASSWORD])
+    connection = hsm.connect(cluster_of(token, CLUSTER_ID), PASSWORD)
     with pytest.raises(ConnectFailed, match="USER_LOGGED_IN"):
-        hsm.connect(cluster_of(token, OTHER_CLUSTER_ID), [PASSWORD])
+        hsm.connect(cluster_of(token, OTHER_CLUSTER_ID), PASSWORD)
     assert connection.draw(8)
     connection.close()
 
@@ -191,16 +191,16 @@ def test_adopting_what_is_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatc
     """An unknown label is refused by name; without a label the only token is taken."""
     hsm, token = adopted(bench, monkeypatch, tmp_path)
     with pytest.raises(HsmUnavailable, match="no token with label 'nobody'"):
-        hsm.adopt_token("softhsm2-existing", None, "nobody")
-    assert hsm.adopt_token("softhsm2-existing", None, None) == token
+        hsm.adopt_token("nobody", profile="softhsm2-existing")
+    assert hsm.adopt_token(None, profile="softhsm2-existing") == token
 
 
 def test_adopting_needs_a_profile_of_existing_tokens(bench: Bench) -> None:
     """The profile whose tokens are made here has none to adopt; an unknown profile has none at all."""
     with pytest.raises(EnvironmentUnfit, match="tokens of its own"):
-        bench.hsm.adopt_token("softhsm2", None, None)
+        bench.hsm.adopt_token(None, profile="softhsm2")
     with pytest.raises(EnvironmentUnfit, match="choose one of opencryptoki, p11-kit, softhsm2"):
-        bench.hsm.adopt_token("../softhsm2", None, None)
+        bench.hsm.adopt_token(None, profile="../softhsm2")
 
 
 def test_making_needs_a_profile_that_makes_tokens(tmp_path: Path) -> None:

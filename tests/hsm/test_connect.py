@@ -22,10 +22,10 @@ sys.stdin.read()
 """
 
 
-def refusal(bench: Bench, cluster: Cluster, *passwords: str, code: ConnectionErrorCode) -> str:
+def refusal(bench: Bench, cluster: Cluster, password: str = PASSWORD, *, code: ConnectionErrorCode) -> str:
     """Return the reason with which a connect fails with `code`."""
     with pytest.raises(ConnectFailed) as refused:
-        bench.connect(cluster, *passwords)
+        bench.connect(cluster, password)
     assert refused.value.code is code
     assert "\n" not in refused.value.reason
     return refused.value.reason
@@ -45,18 +45,6 @@ def test_a_wrong_password(bench: Bench, password: str) -> None:
     reason = refusal(bench, bench.create(), password, code=ConnectionErrorCode.INVALID_CREDENTIALS)
     assert "CKR_PIN_" in reason or "CKR_ARGUMENTS_BAD" in reason
     assert not password or password not in reason
-
-
-def test_no_password_at_all(bench: Bench) -> None:
-    """Without any password to try the credentials are invalid too."""
-    with pytest.raises(ConnectFailed) as refused:
-        bench.hsm.connect(bench.create(), [])
-    assert refused.value.code is ConnectionErrorCode.INVALID_CREDENTIALS
-
-
-def test_the_first_password_that_fits(bench: Bench) -> None:
-    """Of the passwords that a rotation has written ahead, the one that fits is used."""
-    assert len(bench.connect(bench.create(), "not-this-one", PASSWORD).draw(8)) == 8
 
 
 def test_a_refused_connect_leaves_nothing_behind(bench: Bench) -> None:
@@ -143,7 +131,7 @@ def test_the_data_directory_may_move(bench: Bench, tmp_path: Path) -> None:
     """A data directory that was moved works where it is now: the configuration is written anew."""
     cluster = bench.create()
     moved = bench.directory.rename(tmp_path / "moved é")
-    connection = Pkcs11Hsm(moved, Ticker()).connect(cluster, [PASSWORD])
+    connection = Pkcs11Hsm(moved, Ticker()).connect(cluster, PASSWORD)
     assert connection.draw(8)
     connection.close()
 
@@ -161,7 +149,7 @@ def test_the_module_is_gone_at_connect(bench: Bench) -> None:
     """A module path that leads nowhere is INTERNAL_ERROR, and the reason says which path."""
     cluster = bench.create()
     with pytest.raises(ConnectFailed, match=r"/nowhere/lib\.so is not there") as refused:
-        Pkcs11Hsm(bench.directory, Ticker(), module="/nowhere/lib.so").connect(cluster, [PASSWORD])
+        Pkcs11Hsm(bench.directory, Ticker(), module="/nowhere/lib.so").connect(cluster, PASSWORD)
     assert refused.value.code is ConnectionErrorCode.INTERNAL_ERROR
 
 

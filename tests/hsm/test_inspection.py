@@ -11,7 +11,7 @@ def test_nothing_is_wrong(bench: Bench) -> None:
     """A sound data directory yields one line: where the module is, and its version."""
     (finding,) = bench.hsm.inspect([bench.create()])
     assert finding.mend is None
-    assert "libsofthsm2.so, version 2." in finding.text
+    assert "libsofthsm2.so, version 2." in finding.detail
 
 
 def test_before_the_first_token(bench: Bench) -> None:
@@ -29,7 +29,7 @@ def test_what_is_wrong_is_found(bench: Bench) -> None:
     (bench.directory / ".new-cluster-ccccccccccc-x").mkdir()
     (bench.directory / "modules").mkdir(exist_ok=True)
     (bench.directory / "modules" / "libsofthsm2-left.so").touch()
-    said = {(finding.subject, finding.text): finding.mend for finding in bench.hsm.inspect([cluster])}
+    said = {(finding.subject, finding.detail): finding.mend for finding in bench.hsm.inspect([cluster])}
     assert said[CLUSTER_ID, "a kill has emptied token.object"] == "connect: its copy is then put back"
     assert said[CLUSTER_ID, "others can open it"] == f"chmod 700 {bench.home(cluster)}"
     assert said[OTHER_CLUSTER_ID, "belongs to no cluster in the registry"] is not None
@@ -43,7 +43,7 @@ def test_what_is_lost_is_found(bench: Bench) -> None:
     cluster, other = bench.create(), bench.create(OTHER_CLUSTER_ID)
     shutil.rmtree(bench.token_object(cluster).parent)
     bench.hsm.delete_token(other)
-    said = {finding.subject: finding.text for finding in bench.hsm.inspect([cluster, other])}
+    said = {finding.subject: finding.detail for finding in bench.hsm.inspect([cluster, other])}
     assert said[CLUSTER_ID] == "has no token"
     assert said[OTHER_CLUSTER_ID] == "its directory is gone"
 

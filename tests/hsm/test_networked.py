@@ -14,8 +14,8 @@ from typing import TypeVar
 import pytest
 
 from hsmstore.domain.cluster import Cluster
-from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmUnavailable
-from hsmstore.hsm import HsmTimedOut, Pkcs11Hsm
+from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
+from hsmstore.hsm import Pkcs11Hsm
 from tests.hsm.conftest import (
     CLUSTER_ID,
     OTHER_CLUSTER_ID,
@@ -106,7 +106,7 @@ class Remote:
 
     def connect(self) -> HsmConnection:
         """Connect."""
-        return self.hsm.connect(self.cluster, [PASSWORD])
+        return self.hsm.connect(self.cluster, PASSWORD)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def remote(server: Server, tmp_path: Path) -> Remote:
     """Give an Hsm that has adopted the server's token."""
     assert server.process is not None
     hsm = Pkcs11Hsm(tmp_path / "remote", Ticker(), deadline=DEADLINE)
-    return Remote(hsm, cluster_of(hsm.adopt_token("p11-kit", None, CLUSTER_ID), OTHER_CLUSTER_ID))
+    return Remote(hsm, cluster_of(hsm.adopt_token(CLUSTER_ID, profile="p11-kit"), OTHER_CLUSTER_ID))
 
 
 def eventually(attempt: Callable[[], Result]) -> Result:

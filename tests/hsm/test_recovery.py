@@ -18,10 +18,10 @@ from hsmstore.domain.cluster import TokenReference
 directory, module, label, serial = sys.argv[1:]
 cluster = cluster_of(TokenReference(profile="softhsm2", module=module, label=label, serial=serial))
 hsm = Pkcs11Hsm(Path(directory), Ticker())
-hsm.connect(cluster, [PASSWORD]).close()
+hsm.connect(cluster, PASSWORD).close()
 print("ready", flush=True)
 while True:
-    hsm.connect(cluster, [PASSWORD]).close()
+    hsm.connect(cluster, PASSWORD).close()
 """
 
 

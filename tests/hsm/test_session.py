@@ -209,4 +209,4 @@ def test_a_password_change_whose_copy_cannot_be_written(bench: Bench) -> None:
         connection.set_password(PASSWORD, "anotherPswd456")
     shutil.rmtree(backup)
     connection.close()
-    assert bench.connect(cluster, PASSWORD, "anotherPswd456").draw(8)
+    assert bench.connect(cluster, "anotherPswd456").draw(8)
