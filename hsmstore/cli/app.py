@@ -81,7 +81,7 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Simulate AWS KMS custom key stores locally, with a PKCS#11 token behind each one."""
+    """Simulate AWS KMS custom key stores on this machine, over PKCS#11."""
     if context.invoked_subcommand is None:
         screen.line(context.get_help())
         raise typer.Exit

@@ -33,7 +33,7 @@ MEANINGS: Final = MappingProxyType(
         ExitCode.REFUSED: "refused: the AWS error's code and text are on standard error",
         ExitCode.USAGE: "wrong usage, or a setting that is not allowed",
         ExitCode.UNREACHABLE: "the simulator cannot be reached",
-        ExitCode.UNFIT: "this machine cannot run hsmstore as it stands; `hsmstore doctor` says more",
+        ExitCode.UNFIT: "this machine cannot run hsmstore as it stands: see `hsmstore doctor`",
         ExitCode.DEFECT: "a defect of hsmstore",
         ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
         ExitCode.READER_GONE: "whoever read the output went away",
