@@ -10,18 +10,18 @@ from hsmstore.cli.options import AsJson, takes_settings
 from hsmstore.settings import Loaded
 
 
-@takes_settings("data_dir", "database_url", "host", "port", "pkcs11_profile", "pkcs11_module")
-def doctor(
-    *,
-    loaded: Loaded,
-    as_json: AsJson = False,
-) -> None:
-    """Find out what keeps hsmstore from running here."""
+@takes_settings("data_dir", "database_url", "pkcs11_profile", "pkcs11_module")
+def doctor(*, loaded: Loaded, as_json: AsJson = False) -> None:
+    """Find out what keeps hsmstore from running here.
+
+    It looks at the data directory, the registry, the PKCS#11 module and the tokens, and tells the mend of
+    what is wrong.
+    """
     from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
 
     findings = bootstrap.examine(loaded.settings)
     if as_json:
-        screen.document({"Findings": [asdict(finding) for finding in findings]})
+        screen.document({"Findings": [{**asdict(finding), "ok": finding.ok} for finding in findings]})
     else:
         screen.table(
             ["", "LOOKED AT", "FOUND", "MEND"],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 
-class StoreView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class StoreView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """An entry of DescribeCustomKeyStores. The date is in seconds since the epoch."""
 
     custom_key_store_id: str

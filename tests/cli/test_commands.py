@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hsmstore.cli.clock import pauses
 from hsmstore.cli.exits import ExitCode
 from tests.cli.conftest import CommandLine
-from tests.server import PASSWORD
+from tests.server import PASSWORD, running
 
 OTHER_PASSWORD = "kmsuser2password"
 
@@ -239,3 +240,41 @@ def test_raw_bytes_are_bare(client: CommandLine, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "hsmstore", "random", "-n", "1000", "-f", "raw"]
         subprocess.run(command, env=client.environment, stdout=output, check=True)
     assert file.stat().st_size == 1000
+
+
+def test_doctor_finds_nothing_wrong(hsmstore: CommandLine) -> None:
+    """On a machine that can run hsmstore all is well."""
+    findings = hsmstore("doctor", "--data-dir", "data", "--json").json["Findings"]
+    assert findings != []
+    assert all(finding["ok"] and finding["mend"] is None for finding in findings)
+    shown = hsmstore("doctor", "--data-dir", "data").out.splitlines()
+    assert shown[0].split() == ["LOOKED", "AT", "FOUND", "MEND"]
+    assert [line[0] for line in shown[1:]] == ["✓"] * len(findings)
+
+
+def test_doctor_tells_the_mend(hsmstore: CommandLine) -> None:
+    """What is wrong has a cross and a mend, and the exit code is 4."""
+    arguments = ("doctor", "--data-dir", "data", "--pkcs11-module", "none.so")
+    code, out, _ = hsmstore(*arguments, "--json")
+    assert code == ExitCode.UNFIT
+    wrong = [finding for finding in json.loads(out)["Findings"] if not finding["ok"]]
+    assert wrong != []
+    assert all(finding["mend"] for finding in wrong)
+    assert any(line.startswith("✗") for line in hsmstore(*arguments).out.splitlines())
+
+
+def test_serve_as_json(tmp_path: Path) -> None:
+    """`serve --json` puts one document on standard output once it serves: where, what, and sample bytes."""
+    with running(
+        tmp_path / "data", "--demo", "--profile", "instant", "--json", "--log-level", "error"
+    ) as server:
+        for _ in pauses(20):
+            if server.log.rstrip().endswith("}"):
+                break
+        welcome = json.loads(server.log[server.log.index("{") :])
+        [store] = server.kms().describe_custom_key_stores()["CustomKeyStores"]
+    assert (welcome["Endpoint"], welcome["Profile"]) == (server.endpoint, "instant")
+    [shown] = welcome["CustomKeyStores"]
+    assert shown.keys() == store.keys()
+    assert welcome["Sample"]["CustomKeyStoreId"] == shown["CustomKeyStoreId"] == store["CustomKeyStoreId"]
+    assert len(bytes.fromhex(welcome["Sample"]["Hex"])) == 32
