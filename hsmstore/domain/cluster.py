@@ -1,6 +1,6 @@
 """The CloudHSM cluster that stands behind a key store, as far as KMS and its owner can see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hsmstore.domain.identifiers import Scope
@@ -34,11 +34,25 @@ class HsmState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HsmUnit:
-    """One HSM of a cluster: a switch on the cluster's availability, not a token of its own."""
+    """One HSM of a cluster: a switch on the cluster's availability, not a token of its own.
+
+    `has_kmsuser` tells whether the crypto user has been made on this one: the client tools can miss one.
+    """
 
     id: str
     availability_zone: str
     state: HsmState = HsmState.ACTIVE
+    has_kmsuser: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """A private subnet that the cluster was configured with; it may have been deleted since."""
+
+    id: str
+    availability_zone: str
+    free_addresses: int
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +67,11 @@ class TokenReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A cluster: its HSMs, its trust anchor, its crypto user, its token.
+    """A cluster: its HSMs, its trust anchor, its crypto user, its network, its token.
 
-    `crypto_officer_pin` is sealed, and None for a token whose SO PIN its owner kept.
-    `kmsuser_exists` is the cluster's own list of users; a token of SoftHSM2 cannot forget a user PIN.
-    `version` counts the row's changes.
+    `crypto_officer_pin` is sealed, and None for a token whose SO PIN its owner kept. `failed_logins` counts
+    the wrong passwords since the last right one. `kmsuser_elsewhere` is a session of kmsuser that is not
+    KMS's. `version` counts the row's changes.
     """
 
     id: str
@@ -66,9 +80,12 @@ class Cluster:
     created_at: float
     trust_anchor_certificate: str
     hsms: tuple[HsmUnit, ...]
+    subnets: tuple[Subnet, ...] = ()
     token: TokenReference | None
     crypto_officer_pin: bytes | None
-    kmsuser_exists: bool
+    network_reachable: bool = True
+    failed_logins: int = 0
+    kmsuser_elsewhere: bool = False
     version: int = 1
 
     @property
@@ -80,3 +97,22 @@ class Cluster:
     def active_zones(self) -> frozenset[str]:
         """The Availability Zones in which an HSM answers."""
         return frozenset(hsm.availability_zone for hsm in self.active_hsms)
+
+    @property
+    def kmsuser_exists(self) -> bool:
+        """Whether every HSM knows kmsuser: KMS may reach any of them."""
+        return bool(self.hsms) and all(hsm.has_kmsuser for hsm in self.hsms)
+
+    def with_kmsuser(self, *, exists: bool, hsm_id: str | None = None) -> "Cluster":
+        """Return the cluster with kmsuser made or deleted on one HSM, or on all."""
+        changed = (replace(hsm, has_kmsuser=exists) if hsm_id in {None, hsm.id} else hsm for hsm in self.hsms)
+        return replace(self, hsms=tuple(changed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A backup of a cluster: its token, its users and its certificate. The files are the HSM room's."""
+
+    id: str
+    cluster: Cluster
+    created_at: float

@@ -31,6 +31,21 @@ def new_hsm_id(random_bytes: Callable[[int], bytes]) -> str:
     return f"hsm-{_base32(random_bytes)}"
 
 
+def new_backup_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `backup-abcd2345efg`."""
+    return f"backup-{_base32(random_bytes)}"
+
+
+def new_subnet_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `subnet-0123456789abcdef0`."""
+    return f"subnet-{random_bytes(9).hex()[:17]}"
+
+
+def new_fault_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return an id such as `fault-01234567`."""
+    return f"fault-{random_bytes(4).hex()}"
+
+
 def new_request_id(random_bytes: Callable[[int], bytes]) -> str:
     """Return a UUID of version 4, as today's responses carry."""
     digits = random_bytes(16).hex()

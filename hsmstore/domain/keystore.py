@@ -134,3 +134,15 @@ class KeyStore:
                 f"Custom key store {self.id} is {self.state}, which refuses the event {event.value}."
             )
         return replace(self, state=state, state_since=now, due_at=due_at, error_code=error_code)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStoreEvent:
+    """One thing that happened to a store: what, when, and where it led. `detail` is for people."""
+
+    key_store_id: str
+    at: float
+    event: str
+    state: ConnectionState
+    error_code: ConnectionErrorCode | None = None
+    detail: str = ""

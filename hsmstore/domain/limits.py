@@ -26,3 +26,9 @@ HSMS_PER_CLUSTER: Final = 28
 # Ours. AWS publishes no size for KMS; the largest member (an attestation document, 262,144 bytes) fits
 # with its base64 and to spare.
 REQUEST_BODY_MAX: Final = 1024 * 1024
+
+# CloudHSM User Guide, "HSM users": a user is locked out after five failed login attempts.
+FAILED_LOGINS_MAX: Final = 5
+
+# An IPv4 /24 has 256 addresses, of which AWS reserves five in each subnet (VPC User Guide).
+SUBNET_ADDRESSES: Final = 251

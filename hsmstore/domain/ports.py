@@ -1,13 +1,15 @@
 """What the services need of the world. The adapters stand behind these; `bootstrap.py` puts them there."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from hsmstore.domain.cluster import Cluster, TokenReference
+from hsmstore.domain.clock import ClockSetting
+from hsmstore.domain.cluster import Backup, Cluster, TokenReference
+from hsmstore.domain.faults import Fault
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
+from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 
 
 class Clock(Protocol):
@@ -280,6 +282,56 @@ class Unit(Protocol):
             Conflict: the version is no longer the cluster's.
 
         """
+        ...
+
+    def backups(self) -> list[Backup]:
+        """Return backups in order of (created_at, id)."""
+        ...
+
+    def backup(self, backup_id: str) -> Backup | None:
+        """Return the backup of this id."""
+        ...
+
+    def add_backup(self, backup: Backup) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: the id is there already.
+
+        """
+        ...
+
+    def remove_backup(self, backup_id: str) -> None:
+        """Delete the row.
+
+        Raises:
+            Conflict: there is no such row any more.
+
+        """
+        ...
+
+    def record(self, event: KeyStoreEvent) -> None:
+        """Add to a store's history, which goes when the store goes."""
+        ...
+
+    def history(self, key_store_id: str) -> list[KeyStoreEvent]:
+        """Return what happened to the store, in order."""
+        ...
+
+    def faults(self) -> list[Fault]:
+        """Return the fault plan, in order."""
+        ...
+
+    def replace_faults(self, plan: Sequence[Fault]) -> None:
+        """Write the whole plan anew."""
+        ...
+
+    def clock(self) -> ClockSetting | None:
+        """Return how the clock was last set; None where it never was."""
+        ...
+
+    def set_clock(self, setting: ClockSetting) -> None:
+        """Write how the clock is set."""
         ...
 
 

@@ -76,17 +76,13 @@ def updated_backing(
     Raises:
         CustomKeyStoreInvalidStateException: a change while the store is not DISCONNECTED.
         CloudHsmClusterNotFoundException, CloudHsmClusterNotActiveException,
-        CloudHsmClusterInvalidConfigurationException, CloudHsmClusterInUseException,
-        CloudHsmClusterNotRelatedException: the new cluster will not do.
+        CloudHsmClusterInvalidConfigurationException, CloudHsmClusterNotRelatedException: the new
+            cluster will not do.
 
     """
     if cluster_id is not None and cluster_id != backing.cluster_id:
         store.require(Action.UPDATE_CLUSTER)
         _require_related(world, backing, _fit_cluster(unit, store.scope, cluster_id))
-        if unit.key_store_of_cluster(cluster_id) is not None:
-            raise CloudHsmClusterInUseException(
-                f"CloudHSM cluster {cluster_id} is already associated with a custom key store."
-            )
         backing = replace(backing, cluster_id=cluster_id)
     if password is not None:
         store.require(Action.UPDATE_CLUSTER)

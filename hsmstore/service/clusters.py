@@ -9,20 +9,21 @@ from typing import Annotated
 
 import msgspec
 
-from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit
+from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, Subnet
 from hsmstore.domain.errors import (
     CloudHsmInternalFailureException,
     CloudHsmInvalidRequestException,
     CloudHsmResourceNotFoundException,
 )
-from hsmstore.domain.identifiers import Scope, new_cluster_id, new_hsm_id
-from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE
+from hsmstore.domain.identifiers import Scope, new_cluster_id, new_hsm_id, new_subnet_id
+from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE, SUBNET_ADDRESSES
 from hsmstore.domain.ports import HsmUnavailable, SealBroken
 from hsmstore.service.lifecycle import new_password
 from hsmstore.service.shapes import EMPTY, AccountId, Empty, Password, Request, Response, text
 from hsmstore.service.world import Call, World, starting_again
 
 ZONES = "abcdef"
+SUBNETS = 2  # private ones, in different Availability Zones, as CreateCustomKeyStore requires
 
 Region = Annotated[str, text(1, 64, r"[a-z0-9-]+")]
 
@@ -126,9 +127,16 @@ def create_cluster(request: CreateClusterRequest, _: Call, world: World) -> Clus
             )
             for number in range(request.hsm_count)
         ),
+        subnets=tuple(
+            Subnet(
+                id=new_subnet_id(world.entropy.random_bytes),
+                availability_zone=f"{region}{zone}",
+                free_addresses=SUBNET_ADDRESSES,
+            )
+            for zone in ZONES[:SUBNETS]
+        ),
         token=None,
         crypto_officer_pin=None,
-        kmsuser_exists=False,
     )
     if request.hsm_count:
         cluster = _with_token(world, cluster, request)
@@ -247,10 +255,9 @@ def _with_token(world: World, cluster: Cluster, request: CreateClusterRequest) -
     except HsmUnavailable as error:
         raise CloudHsmInternalFailureException(f"The token is not available: {error.reason}.") from error
     return replace(
-        cluster,
+        cluster.with_kmsuser(exists=not makes or password is not None),
         token=token,
         crypto_officer_pin=None if pin is None else _seal_pin(world, cluster, pin),
-        kmsuser_exists=not makes or password is not None,
     )
 
 
@@ -280,7 +287,7 @@ def _set_kmsuser(world: World, cluster: Cluster, password: str, *, exists: bool)
         raise CloudHsmInvalidRequestException(f"kmsuser cannot be changed: {error}.") from error
     if cluster.kmsuser_exists != exists:
         with world.registry.writing() as unit:
-            cluster = unit.replace_cluster(cluster, replace(cluster, kmsuser_exists=exists))
+            cluster = unit.replace_cluster(cluster, cluster.with_kmsuser(exists=exists))
     return _description(cluster)
 
 

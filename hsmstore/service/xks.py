@@ -31,7 +31,7 @@ def seal_secret(world: World, key_store_id: str, secret_access_key: str) -> byte
 
 
 def check_connectivity(backing: XksBacking) -> None:
-    """Refuse a VPC endpoint service without a name, and a name without one.
+    """Refuse a VPC endpoint service without a name, and a name or an owner without one.
 
     Raises:
         ValidationException: the members contradict each other.
@@ -40,11 +40,15 @@ def check_connectivity(backing: XksBacking) -> None:
     if backing.connectivity is XksConnectivity.VPC_ENDPOINT_SERVICE:
         if backing.vpc_endpoint_service_name is None:
             raise ValidationException("XksProxyVpcEndpointServiceName is required.")
-    elif backing.vpc_endpoint_service_name is not None:
-        raise ValidationException(
-            "XksProxyVpcEndpointServiceName is valid only with an XksProxyConnectivity of"
-            " VPC_ENDPOINT_SERVICE."
-        )
+        return
+    for member, value in (
+        ("XksProxyVpcEndpointServiceName", backing.vpc_endpoint_service_name),
+        ("XksProxyVpcEndpointServiceOwner", backing.vpc_endpoint_service_owner),
+    ):
+        if value is not None:
+            raise ValidationException(
+                f"{member} is valid only with an XksProxyConnectivity of VPC_ENDPOINT_SERVICE."
+            )
 
 
 def check_unique(unit: Unit, store: KeyStore, backing: XksBacking) -> None:
@@ -108,8 +112,11 @@ def updated_backing(
     if connectivity not in {None, backing.connectivity}:
         if uri_endpoint is None:
             raise ValidationException("XksProxyUriEndpoint is required to change XksProxyConnectivity.")
-        # On the way to a public endpoint null, empty and absent mean the same.
-        backing = replace(backing, vpc_endpoint_service_name=None, vpc_endpoint_service_owner=None)
+        # On the way to a public endpoint null, empty and absent mean the same; on the way to a VPC endpoint
+        # service it belongs to the caller unless it is said, as in Create.
+        in_vpc = connectivity is XksConnectivity.VPC_ENDPOINT_SERVICE
+        owner = store.scope.account if in_vpc else None
+        backing = replace(backing, vpc_endpoint_service_name=None, vpc_endpoint_service_owner=owner)
     if credential is not None:
         backing = replace(
             backing,

@@ -111,7 +111,9 @@ clusters: Final = Table(
     Column("token_label", String),
     Column("token_serial", String),
     Column("crypto_officer_pin", LargeBinary, comment="sealed"),
-    Column("kmsuser_exists", Boolean, nullable=False),
+    Column("network_reachable", Boolean, nullable=False),
+    Column("failed_logins", Integer, nullable=False),
+    Column("kmsuser_elsewhere", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
     CheckConstraint(_one_of("state", ClusterState), "state"),
     CheckConstraint(f"({_all(_TOKEN, 'IS NULL')}) OR ({_all(_TOKEN, 'IS NOT NULL')})", "whole_token"),
@@ -126,7 +128,64 @@ hsms: Final = Table(
     Column("position", Integer, nullable=False, comment="its place among the cluster's HSMs, from 0"),
     Column("availability_zone", String, nullable=False),
     Column("state", String, nullable=False),
+    Column("has_kmsuser", Boolean, nullable=False),
     UniqueConstraint("cluster_id", "position"),
     CheckConstraint(_one_of("state", HsmState), "state"),
 )
 """One row an HSM. They change only with their cluster's row, whose version counts for them too."""
+
+subnets: Final = Table(
+    "subnets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("cluster_id", ForeignKey("clusters.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False, comment="its place among the cluster's subnets, from 0"),
+    Column("availability_zone", String, nullable=False),
+    Column("free_addresses", Integer, nullable=False),
+    Column("exists", Boolean, nullable=False),
+    UniqueConstraint("cluster_id", "position"),
+)
+"""One row a subnet. Like the HSMs, they change only with their cluster's row."""
+
+backups: Final = Table(
+    "backups",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("cluster", LargeBinary, nullable=False, comment="the cluster as it was, JSON"),
+)
+"""One row a backup. Nothing is asked of its cluster but the whole."""
+
+key_store_events: Final = Table(
+    "key_store_events",
+    metadata,
+    Column("number", Integer, primary_key=True, comment="in the order of happening"),
+    Column("key_store_id", ForeignKey("key_stores.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("event", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("error_code", String),
+    Column("detail", Text, nullable=False),
+    Index(None, "key_store_id"),
+)
+"""One row for each thing that happened to a store; they go with it."""
+
+faults: Final = Table(
+    "faults",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("number", Integer, nullable=False, comment="its place in the plan, from 0"),
+    Column("fault", LargeBinary, nullable=False, comment="JSON"),
+    UniqueConstraint("number"),
+)
+"""The fault plan, one row a fault, in the order in which they are tried."""
+
+clock: Final = Table(
+    "clock",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", "only_one"), primary_key=True),
+    Column("real", Double, nullable=False),
+    Column("shown", Double, nullable=False),
+    Column("rate", Double, nullable=False),
+)
+"""The one clock, once somebody has set it."""

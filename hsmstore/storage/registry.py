@@ -5,23 +5,44 @@ only where its state and version are still what its caller read: the database de
 loser gets Conflict.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any, Final
 
+from msgspec import json
 from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 
-from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.clock import ClockSetting
+from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict
+from hsmstore.domain.faults import Fault
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.keystore import KeyStore
+from hsmstore.domain.keystore import KeyStore, KeyStoreEvent
 from hsmstore.storage.engine import LOCK_PATIENCE, Purpose, open_engine
-from hsmstore.storage.models import clusters, hsms, key_stores
-from hsmstore.storage.rows import cluster_of, cluster_row, hsm_rows, key_store_of, key_store_row
+from hsmstore.storage.models import (
+    backups,
+    clock,
+    clusters,
+    faults,
+    hsms,
+    key_store_events,
+    key_stores,
+    subnets,
+)
+from hsmstore.storage.rows import (
+    cluster_of,
+    cluster_row,
+    event_of,
+    event_row,
+    hsm_rows,
+    key_store_of,
+    key_store_row,
+    subnet_rows,
+)
 
 _store = key_stores.c
 _in_scope = (_store.account == bindparam("account"), _store.region == bindparam("region"))
@@ -54,6 +75,20 @@ _REMOVE_CLUSTER: Final = delete(clusters).where(*_unchanged_cluster)
 _HSMS: Final = select(hsms).where(hsms.c.cluster_id == bindparam("id")).order_by(hsms.c.position)
 _ALL_HSMS: Final = select(hsms).order_by(hsms.c.cluster_id, hsms.c.position)
 _REMOVE_HSMS: Final = delete(hsms).where(hsms.c.cluster_id == bindparam("id"))
+_SUBNETS: Final = select(subnets).where(subnets.c.cluster_id == bindparam("id")).order_by(subnets.c.position)
+_ALL_SUBNETS: Final = select(subnets).order_by(subnets.c.cluster_id, subnets.c.position)
+_REMOVE_SUBNETS: Final = delete(subnets).where(subnets.c.cluster_id == bindparam("id"))
+
+_EVENTS: Final = (
+    select(key_store_events)
+    .where(key_store_events.c.key_store_id == bindparam("key_store_id"))
+    .order_by(key_store_events.c.number)
+)
+_BACKUPS: Final = select(backups).order_by(backups.c.created_at, backups.c.id)
+_BACKUP: Final = select(backups).where(backups.c.id == bindparam("id"))
+_REMOVE_BACKUP: Final = delete(backups).where(backups.c.id == bindparam("id"))
+_FAULTS: Final = select(faults).order_by(faults.c.number)
+_CLOCK: Final = select(clock)
 
 
 class SqlRegistry:
@@ -171,15 +206,16 @@ class SqlUnit:
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return the cluster, whatever its scope."""
         row = self._connection.execute(_CLUSTER, {"id": cluster_id}).first()
-        return None if row is None else cluster_of(row, self._rows(_HSMS, {"id": cluster_id}))
+        if row is None:
+            return None
+        return cluster_of(row, *(self._rows(parts, {"id": cluster_id}) for parts in (_HSMS, _SUBNETS)))
 
     def clusters(self, scope: Scope | None = None) -> list[Cluster]:
         """Return clusters in order of (created_at, id)."""
         statement, parameters = (_ALL_CLUSTERS, {}) if scope is None else (_SCOPED_CLUSTERS, scope._asdict())
         found = self._rows(statement, parameters)
-        by_cluster = groupby(self._rows(_ALL_HSMS, {}), key=lambda hsm: hsm.cluster_id)
-        its_hsms = {cluster_id: list(rows) for cluster_id, rows in by_cluster}
-        return [cluster_of(row, its_hsms.get(row.id, ())) for row in found]
+        its_hsms, its_subnets = (self._by_cluster(parts) for parts in (_ALL_HSMS, _ALL_SUBNETS))
+        return [cluster_of(row, its_hsms.get(row.id, ()), its_subnets.get(row.id, ())) for row in found]
 
     def add_cluster(self, cluster: Cluster) -> None:
         """Insert a row.
@@ -189,7 +225,7 @@ class SqlUnit:
 
         """
         self._connection.execute(insert(clusters), cluster_row(cluster))
-        self._add_hsms(cluster)
+        self._add_parts(cluster)
 
     def replace_cluster(self, before: Cluster, after: Cluster) -> Cluster:
         """Write `after` over `before` and return it with its new version.
@@ -200,9 +236,10 @@ class SqlUnit:
         """
         renewed = replace(after, version=before.version + 1)
         self._change(_REPLACE_CLUSTER, {**cluster_row(renewed), **_expected_cluster(before)})
-        if after.hsms != before.hsms:
+        if (after.hsms, after.subnets) != (before.hsms, before.subnets):
             self._connection.execute(_REMOVE_HSMS, {"id": before.id})
-            self._add_hsms(renewed)
+            self._connection.execute(_REMOVE_SUBNETS, {"id": before.id})
+            self._add_parts(renewed)
         return renewed
 
     def remove_cluster(self, cluster: Cluster) -> None:
@@ -213,6 +250,68 @@ class SqlUnit:
 
         """
         self._change(_REMOVE_CLUSTER, _expected_cluster(cluster))
+
+    def backups(self) -> list[Backup]:
+        """Return backups in order of (created_at, id)."""
+        return [_backup_of(row) for row in self._rows(_BACKUPS, {})]
+
+    def backup(self, backup_id: str) -> Backup | None:
+        """Return the backup of this id."""
+        row = self._connection.execute(_BACKUP, {"id": backup_id}).first()
+        return None if row is None else _backup_of(row)
+
+    def add_backup(self, backup: Backup) -> None:
+        """Insert a row.
+
+        Raises:
+            Conflict: its id is there already.
+
+        """
+        row = {"id": backup.id, "created_at": backup.created_at, "cluster": json.encode(backup.cluster)}
+        self._connection.execute(insert(backups), row)
+
+    def remove_backup(self, backup_id: str) -> None:
+        """Delete the row.
+
+        Raises:
+            Conflict: there is no such row any more.
+
+        """
+        self._change(_REMOVE_BACKUP, {"id": backup_id})
+
+    # What happened, what is to fail, and what time it is.
+
+    def record(self, event: KeyStoreEvent) -> None:
+        """Add to the store's history."""
+        self._connection.execute(insert(key_store_events), event_row(event))
+
+    def history(self, key_store_id: str) -> list[KeyStoreEvent]:
+        """Return what happened to the store, in order."""
+        return [event_of(row) for row in self._rows(_EVENTS, {"key_store_id": key_store_id})]
+
+    def faults(self) -> list[Fault]:
+        """Return the fault plan, in order."""
+        return [json.decode(row.fault, type=Fault) for row in self._rows(_FAULTS, {})]
+
+    def replace_faults(self, plan: Sequence[Fault]) -> None:
+        """Write the whole plan anew."""
+        self._connection.execute(delete(faults))
+        if plan:
+            rows = [
+                {"id": fault.id, "number": number, "fault": json.encode(fault)}
+                for number, fault in enumerate(plan)
+            ]
+            self._connection.execute(insert(faults), rows)
+
+    def clock(self) -> ClockSetting | None:
+        """Return how the clock was last set; None where it never was."""
+        row = self._connection.execute(_CLOCK).first()
+        return None if row is None else ClockSetting(row.real, row.shown, row.rate)
+
+    def set_clock(self, setting: ClockSetting) -> None:
+        """Write how the clock is set."""
+        self._connection.execute(delete(clock))
+        self._connection.execute(insert(clock), {"id": 1, **asdict(setting)})
 
     # The three ways to the database.
 
@@ -233,9 +332,19 @@ class SqlUnit:
         if self._connection.execute(statement, parameters).rowcount == 0:
             raise Conflict("the row has changed or gone since it was read")
 
-    def _add_hsms(self, cluster: Cluster) -> None:
+    def _add_parts(self, cluster: Cluster) -> None:
         if cluster.hsms:
             self._connection.execute(insert(hsms), hsm_rows(cluster))
+        if cluster.subnets:
+            self._connection.execute(insert(subnets), subnet_rows(cluster))
+
+    def _by_cluster(self, parts: Executable) -> dict[str, list[Row[Any]]]:
+        grouped = groupby(self._rows(parts, {}), key=lambda part: part.cluster_id)
+        return {cluster_id: list(rows) for cluster_id, rows in grouped}
+
+
+def _backup_of(row: Row[Any]) -> Backup:
+    return Backup(id=row.id, created_at=row.created_at, cluster=json.decode(row.cluster, type=Cluster))
 
 
 def _expected_store(store: KeyStore) -> dict[str, object]:

@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, TokenReference
+from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, Subnet, TokenReference
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import (
     CloudHsmBacking,
     ConnectionErrorCode,
     KeyStore,
+    KeyStoreEvent,
     XksBacking,
     XksConnectivity,
 )
@@ -110,7 +111,9 @@ def cluster_row(cluster: Cluster) -> dict[str, object]:
         "token_label": token and token.label,
         "token_serial": token and token.serial,
         "crypto_officer_pin": cluster.crypto_officer_pin,
-        "kmsuser_exists": cluster.kmsuser_exists,
+        "network_reachable": cluster.network_reachable,
+        "failed_logins": cluster.failed_logins,
+        "kmsuser_elsewhere": cluster.kmsuser_elsewhere,
         "version": cluster.version,
     }
 
@@ -124,27 +127,61 @@ def hsm_rows(cluster: Cluster) -> list[dict[str, object]]:
             "position": position,
             "availability_zone": hsm.availability_zone,
             "state": hsm.state.value,
+            "has_kmsuser": hsm.has_kmsuser,
         }
         for position, hsm in enumerate(cluster.hsms)
     ]
 
 
-def cluster_of(row: Row[Any], its_hsms: Iterable[Row[Any]]) -> Cluster:
-    """Return the cluster that a row of `clusters` and its rows of `hsms`, in order, hold."""
+def subnet_rows(cluster: Cluster) -> list[dict[str, object]]:
+    """Return the values of the cluster's subnets by column, in their order."""
+    return [
+        {
+            "id": subnet.id,
+            "cluster_id": cluster.id,
+            "position": position,
+            "availability_zone": subnet.availability_zone,
+            "free_addresses": subnet.free_addresses,
+            "exists": subnet.exists,
+        }
+        for position, subnet in enumerate(cluster.subnets)
+    ]
+
+
+def cluster_of(row: Row[Any], its_hsms: Iterable[Row[Any]], its_subnets: Iterable[Row[Any]]) -> Cluster:
+    """Return the cluster that a row of `clusters` and its rows of `hsms` and `subnets`, in order, hold."""
     return Cluster(
         id=row.id,
         scope=Scope(row.account, row.region),
         state=ClusterState(row.state),
         created_at=row.created_at,
         trust_anchor_certificate=row.trust_anchor_certificate,
-        hsms=tuple(
-            HsmUnit(id=hsm.id, availability_zone=hsm.availability_zone, state=HsmState(hsm.state))
-            for hsm in its_hsms
-        ),
+        hsms=tuple(_hsm_of(hsm) for hsm in its_hsms),
+        subnets=tuple(_subnet_of(subnet) for subnet in its_subnets),
         token=_token_of(row),
         crypto_officer_pin=row.crypto_officer_pin,
-        kmsuser_exists=row.kmsuser_exists,
+        network_reachable=row.network_reachable,
+        failed_logins=row.failed_logins,
+        kmsuser_elsewhere=row.kmsuser_elsewhere,
         version=row.version,
+    )
+
+
+def _hsm_of(row: Row[Any]) -> HsmUnit:
+    return HsmUnit(
+        id=row.id,
+        availability_zone=row.availability_zone,
+        state=HsmState(row.state),
+        has_kmsuser=row.has_kmsuser,
+    )
+
+
+def _subnet_of(row: Row[Any]) -> Subnet:
+    return Subnet(
+        id=row.id,
+        availability_zone=row.availability_zone,
+        free_addresses=row.free_addresses,
+        exists=row.exists,
     )
 
 
@@ -156,4 +193,28 @@ def _token_of(row: Row[Any]) -> TokenReference | None:
         module=row.token_module,
         label=row.token_label,
         serial=row.token_serial,
+    )
+
+
+def event_row(event: KeyStoreEvent) -> dict[str, object]:
+    """Return the event's values by column."""
+    return {
+        "key_store_id": event.key_store_id,
+        "at": event.at,
+        "event": event.event,
+        "state": event.state.value,
+        "error_code": event.error_code and event.error_code.value,
+        "detail": event.detail,
+    }
+
+
+def event_of(row: Row[Any]) -> KeyStoreEvent:
+    """Return the event that a row of `key_store_events` holds."""
+    return KeyStoreEvent(
+        key_store_id=row.key_store_id,
+        at=row.at,
+        event=row.event,
+        state=ConnectionState(row.state),
+        error_code=None if row.error_code is None else ConnectionErrorCode(row.error_code),
+        detail=row.detail,
     )

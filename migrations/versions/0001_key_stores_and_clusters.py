@@ -16,10 +16,21 @@ def upgrade() -> None:
     _create_key_stores()
     _create_clusters()
     _create_hsms()
+    _create_subnets()
+    _create_backups()
+    _create_key_store_events()
+    _create_faults()
+    _create_clock()
 
 
 def downgrade() -> None:
     """Drop every table: all key stores and clusters are lost."""
+    op.drop_table("clock")
+    op.drop_table("faults")
+    op.drop_index("ix_key_store_events_key_store_id", "key_store_events")
+    op.drop_table("key_store_events")
+    op.drop_table("backups")
+    op.drop_table("subnets")
     op.drop_table("hsms")
     op.drop_table("clusters")
     op.drop_index("ix_key_stores_due_at", "key_stores")
@@ -100,7 +111,9 @@ def _create_clusters() -> None:
         sa.Column("token_label", sa.String),
         sa.Column("token_serial", sa.String),
         sa.Column("crypto_officer_pin", sa.LargeBinary, comment="sealed"),
-        sa.Column("kmsuser_exists", sa.Boolean, nullable=False),
+        sa.Column("network_reachable", sa.Boolean, nullable=False),
+        sa.Column("failed_logins", sa.Integer, nullable=False),
+        sa.Column("kmsuser_elsewhere", sa.Boolean, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_clusters"),
         sa.CheckConstraint(
@@ -129,6 +142,7 @@ def _create_hsms() -> None:
         ),
         sa.Column("availability_zone", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
+        sa.Column("has_kmsuser", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_hsms"),
         sa.ForeignKeyConstraint(
             ["cluster_id"], ["clusters.id"], name="fk_hsms_cluster_id", ondelete="CASCADE"
@@ -138,4 +152,77 @@ def _create_hsms() -> None:
             "state IN ('CREATE_IN_PROGRESS', 'ACTIVE', 'DEGRADED', 'DELETE_IN_PROGRESS', 'DELETED')",
             name=op.f("ck_hsms_state"),
         ),
+    )
+
+
+def _create_subnets() -> None:
+    op.create_table(
+        "subnets",
+        sa.Column("id", sa.String, nullable=False),
+        sa.Column("cluster_id", sa.String, nullable=False),
+        sa.Column(
+            "position", sa.Integer, nullable=False, comment="its place among the cluster's subnets, from 0"
+        ),
+        sa.Column("availability_zone", sa.String, nullable=False),
+        sa.Column("free_addresses", sa.Integer, nullable=False),
+        sa.Column("exists", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_subnets"),
+        sa.ForeignKeyConstraint(
+            ["cluster_id"], ["clusters.id"], name="fk_subnets_cluster_id", ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("cluster_id", "position", name="uq_subnets_cluster_id_position"),
+    )
+
+
+def _create_backups() -> None:
+    op.create_table(
+        "backups",
+        sa.Column("id", sa.String, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("cluster", sa.LargeBinary, nullable=False, comment="the cluster as it was, JSON"),
+        sa.PrimaryKeyConstraint("id", name="pk_backups"),
+    )
+
+
+def _create_key_store_events() -> None:
+    op.create_table(
+        "key_store_events",
+        sa.Column("number", sa.Integer, nullable=False, comment="in the order of happening"),
+        sa.Column("key_store_id", sa.String, nullable=False),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("event", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("error_code", sa.String),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_key_store_events"),
+        sa.ForeignKeyConstraint(
+            ["key_store_id"],
+            ["key_stores.id"],
+            name="fk_key_store_events_key_store_id",
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index("ix_key_store_events_key_store_id", "key_store_events", ["key_store_id"])
+
+
+def _create_faults() -> None:
+    op.create_table(
+        "faults",
+        sa.Column("id", sa.String, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False, comment="its place in the plan, from 0"),
+        sa.Column("fault", sa.LargeBinary, nullable=False, comment="JSON"),
+        sa.PrimaryKeyConstraint("id", name="pk_faults"),
+        sa.UniqueConstraint("number", name="uq_faults_number"),
+    )
+
+
+def _create_clock() -> None:
+    op.create_table(
+        "clock",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("real", sa.Double, nullable=False),
+        sa.Column("shown", sa.Double, nullable=False),
+        sa.Column("rate", sa.Double, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_clock"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_clock_only_one")),
     )

@@ -45,7 +45,6 @@ def cluster_of(token: TokenReference | None, cluster_id: str = CLUSTER_ID) -> Cl
         hsms=(),
         token=token,
         crypto_officer_pin=None,
-        kmsuser_exists=True,
     )
 
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, TokenReference
+from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, Subnet, TokenReference
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import (
@@ -41,12 +41,12 @@ def cluster(number: int = 1, *, scope: Scope = SCOPE, created_at: float = 1.0) -
         created_at=created_at,
         trust_anchor_certificate="PEM",
         hsms=(
-            HsmUnit(id=f"hsm-{number}b", availability_zone="us-east-1a"),
-            HsmUnit(id=f"hsm-{number}a", availability_zone="us-east-1b"),
+            HsmUnit(id=f"hsm-{number}b", availability_zone="us-east-1a", has_kmsuser=True),
+            HsmUnit(id=f"hsm-{number}a", availability_zone="us-east-1b", has_kmsuser=True),
         ),
+        subnets=(Subnet(id=f"subnet-{number}", availability_zone="us-east-1a", free_addresses=251),),
         token=None,
         crypto_officer_pin=None,
-        kmsuser_exists=True,
     )
 
 
@@ -97,9 +97,26 @@ def key_stores(draw: st.DrawFn) -> KeyStore:
 
 _tokens = st.builds(TokenReference, profile=_texts, module=_texts, label=_texts, serial=_texts)
 _hsms = st.lists(
-    st.builds(HsmUnit, id=_texts, availability_zone=_texts, state=st.sampled_from(HsmState)),
+    st.builds(
+        HsmUnit,
+        id=_texts,
+        availability_zone=_texts,
+        state=st.sampled_from(HsmState),
+        has_kmsuser=st.booleans(),
+    ),
     max_size=5,
     unique_by=lambda hsm: hsm.id,
+)
+_subnets = st.lists(
+    st.builds(
+        Subnet,
+        id=_texts,
+        availability_zone=_texts,
+        free_addresses=st.integers(0, 251),
+        exists=st.booleans(),
+    ),
+    max_size=3,
+    unique_by=lambda subnet: subnet.id,
 )
 
 
@@ -113,8 +130,11 @@ def clusters(draw: st.DrawFn) -> Cluster:
         created_at=draw(_times),
         trust_anchor_certificate=draw(_texts),
         hsms=tuple(draw(_hsms)),
+        subnets=tuple(draw(_subnets)),
         token=draw(st.none() | _tokens),
         crypto_officer_pin=draw(st.none() | _sealed),
-        kmsuser_exists=draw(st.booleans()),
+        network_reachable=draw(st.booleans()),
+        failed_logins=draw(st.integers(0, 6)),
+        kmsuser_elsewhere=draw(st.booleans()),
         version=draw(_versions),
     )
