@@ -183,9 +183,10 @@ faults: Final = Table(
 clock: Final = Table(
     "clock",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", "only_one"), primary_key=True),
+    Column("id", Integer, primary_key=True),
     Column("real", Double, nullable=False),
     Column("shown", Double, nullable=False),
     Column("rate", Double, nullable=False),
+    CheckConstraint("id = 1", "only_one"),
 )
 """The one clock, once somebody has set it."""
