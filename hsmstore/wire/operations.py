@@ -37,7 +37,7 @@ class Operation:
     serve: Callable[[Any, Call, World], Response]
     access: Access
     request: type[msgspec.Struct] = field(init=False)
-    decode: Callable[[bytes], Any] = field(init=False)
+    decode: Callable[[str], Any] = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the decoder once."""

@@ -130,9 +130,16 @@ def _broken(value: Any, kind: inspect.Type, name: str) -> Iterator[Violation]:
     if isinstance(core, inspect.StructType):
         yield from _violations(value, core.cls, f"{name}.")
         return
-    shown = "Value" if extra.get("sensitive") else f"Value '{value}'"
+    shown = "Value" if extra.get("sensitive") else f"Value '{_shown(value)}'"
     for constraint in _constraints(value, core, extra):
         yield f"{shown} at '{name}' failed to satisfy constraint: Member must {constraint}"
+
+
+def _shown(value: Any) -> str:
+    """Show a value as AWS does: of a blob, how long it is."""
+    if isinstance(value, bytes):
+        return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
+    return str(value)
 
 
 def _constraints(value: Any, core: inspect.Type, extra: dict[str, Any]) -> Iterator[str]:
