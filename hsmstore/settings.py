@@ -238,6 +238,16 @@ def load(options: Mapping[str, object], environment: Mapping[str, str], config: 
     return Loaded(Settings(**values), origins)
 
 
+def checked(name: str, text: str, source: str) -> str:
+    """Return `text` if it could be the value of a setting that is a text.
+
+    Raises:
+        BadSetting: it could not; `source` is where it came from.
+
+    """
+    return str(_converted(name, _Source({name: text}, lambda _: source, Path.cwd(), text_only=True)))
+
+
 def _from_options(options: Mapping[str, object]) -> _Source:
     given = {name: value for name, value in options.items() if value is not None}
     return _Source(given, lambda name: f"--{name.replace('_', '-')}", Path.cwd(), text_only=True)
@@ -262,7 +272,7 @@ def _from_toml(environment: Mapping[str, str], config: Path | None) -> _Source:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSetting(f"{named_by}: cannot read {file}: {error.strerror}") from error
-    except ValueError as error:  # TOML's own error, and UTF-8's
+    except (ValueError, RecursionError) as error:  # TOML's own error, UTF-8's, and arrays in arrays in arrays
         raise BadSetting(f"{file}: this is not TOML: {error}") from error
     for key in values.keys() - FIELDS.keys():
         raise BadSetting(f"{file}: there is no setting {key!r}; {_suggestion(key)}")

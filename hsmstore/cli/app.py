@@ -1,7 +1,7 @@
 """The root of the command line: what stands before the subcommand, and how every command ends."""
 
-import sys
 import traceback
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,6 +17,7 @@ from hsmstore.settings import (
     ENDPOINT_VARIABLE,
     LOCAL_ENDPOINT,
     REGION_VARIABLES,
+    checked,
     environment,
 )
 
@@ -85,23 +86,42 @@ def root(
     if context.invoked_subcommand is None:
         screen.line(context.get_help())
         raise typer.Exit
-    variables = environment()
-    chosen = endpoint or variables.get(ENDPOINT_VARIABLE)
-    given = {"--endpoint": endpoint, "--region": region, "--account": account}
-    region = region or next(filter(None, map(variables.get, REGION_VARIABLES)), None)
-    context.obj = Invocation(
-        simulator=Simulator(chosen or LOCAL_ENDPOINT, account=account, region=region),
-        endpoint_chosen=chosen is not None,
-        given=[option for option, value in given.items() if value is not None],
+    context.obj = _invocation({"--endpoint": endpoint, "--region": region, "--account": account})
+
+
+def _invocation(typed: Mapping[str, str | None]) -> Invocation:
+    """Settle where to go and for whom to speak.
+
+    Raises:
+        BadSetting: a value is not allowed; the text says where it came from.
+
+    """
+    given = {option: value for option, value in typed.items() if value is not None}
+    everything = {name: value for name, value in environment().items() if value} | given
+    endpoint_source, endpoint = _first(everything, "--endpoint", ENDPOINT_VARIABLE)
+    region_source, region = _first(everything, "--region", *REGION_VARIABLES)
+    account = given.get("--account")
+    simulator = Simulator(
+        LOCAL_ENDPOINT if endpoint is None else endpoint,
+        named_by=endpoint_source,
+        account=None if account is None else checked("account", account, "--account"),
+        region=None if region is None else checked("region", region, region_source),
     )
+    return Invocation(simulator, endpoint_chosen=endpoint is not None, given=list(given))
+
+
+def _first(values: Mapping[str, str], *names: str) -> tuple[str, str | None]:
+    """Return the first of `names` that has a value, and the value."""
+    return next(((name, values[name]) for name in names if name in values), (names[0], None))
 
 
 def main() -> int:
     """Run the command line; return its exit code. Nothing that goes wrong shows a traceback by itself."""
     try:
         code = app(prog_name="hsmstore", standalone_mode=False)
-        sys.stdout.flush()
+        screen.write(b"")  # and with it what typer has left in the buffer
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that could word it
+        screen.drop_unwritten()
         ending = ending_of(error)
         if ending.code is not ExitCode.INTERRUPTED and environment().get(DEBUG_VARIABLE):
             traceback.print_exception(error)

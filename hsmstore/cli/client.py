@@ -10,7 +10,7 @@ import msgspec
 
 from hsmstore.cli.clock import today
 from hsmstore.cli.views import HealthView
-from hsmstore.settings import BadSetting
+from hsmstore.settings import LOCAL_ENDPOINT, BadSetting
 
 TIMEOUT: Final = 60.0
 """Seconds of silence after which the simulator counts as unreachable. Making a token takes one or two."""
@@ -39,11 +39,18 @@ class Simulator:
     Every call raises Refused or Unreachable.
     """
 
-    def __init__(self, endpoint: str, *, account: str | None = None, region: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        named_by: str = "--endpoint",
+    ) -> None:
         """Remember where the simulator is; nothing is sent yet.
 
         Raises:
-            BadSetting: `endpoint` is no http(s) URL.
+            BadSetting: `endpoint`, which came from `named_by`, is no http(s) URL.
 
         """
         try:
@@ -52,7 +59,7 @@ class Simulator:
         except ValueError:
             address = (None, None)
         if address[0] is None or url.scheme not in {"http", "https"}:
-            raise BadSetting(f"--endpoint: {endpoint!r} is not a URL such as http://127.0.0.1:4599")
+            raise BadSetting(f"{named_by}: {endpoint!r} is not a URL such as {LOCAL_ENDPOINT}")
         self.endpoint = endpoint.rstrip("/")
         self.account = account
         self.region = region
@@ -71,7 +78,7 @@ class Simulator:
 
     def manage(self, method: str, *path: str, **members: object) -> Answer:
         """Call the management API at /_hsmstore/<path>; a GET sends its members as the query."""
-        target = "/_hsmstore/" + "/".join(quote(part, safe="") for part in path)
+        target = "/_hsmstore/" + "/".join(quote(part, safe="", errors="replace") for part in path)
         given = _present(members)
         if method == "GET":
             return self._call(method, f"{target}?{urlencode(given)}" if given else target, {}, None)
@@ -111,7 +118,7 @@ class Simulator:
     def _understood(self, status: int, content: bytes) -> Answer:
         try:
             answer = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise self._stranger(f"HTTP {status}, but not with a JSON object")

@@ -17,7 +17,12 @@ def demo(context: typer.Context, *, as_json: AsJson = False) -> None:
     HSMSTORE_ENDPOINT names one. Whatever it made there is deleted at the end.
     """
     invocation: Invocation = context.obj
-    place = nullcontext(invocation.simulator) if invocation.endpoint_chosen else own_server()
+    theirs = invocation.simulator
+    place = (
+        nullcontext(theirs)
+        if invocation.endpoint_chosen
+        else own_server(account=theirs.account, region=theirs.region)
+    )
     with screen.Board(["STEP", "OUTCOME", "STATE"], shown=not as_json) as board:
         board.busy("reach the simulator")
         with place as simulator:

@@ -69,6 +69,11 @@ def _unfit(error: Any) -> str:
     return f"{error.reason}; {error.mend}"
 
 
+def _system(error: Any) -> str:
+    place = f" {error.filename}" if error.filename else ""
+    return f"the system refused{place}: {error.strerror or error}"
+
+
 def _silent(_: Any) -> str:
     return ""
 
@@ -80,6 +85,7 @@ _ENDINGS: Final[tuple[tuple[type[BaseException], ExitCode, Callable[[Any], str]]
     (typer.TyperException, ExitCode.USAGE, _usage),
     (Unreachable, ExitCode.UNREACHABLE, _unreachable),
     (EnvironmentUnfit, ExitCode.UNFIT, _unfit),
+    (OSError, ExitCode.UNFIT, _system),
     (KeyboardInterrupt, ExitCode.INTERRUPTED, _silent),
     (typer.Abort, ExitCode.INTERRUPTED, _silent),
     (ReaderGone, ExitCode.READER_GONE, _silent),

@@ -63,20 +63,24 @@ def option(name: str, kind: Any, *declarations: str, **about: Any) -> inspect.Pa
 
 # Settings.
 
+METAVAR_MAX: Final = 40
 _METAVARS: Final = {int: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 def _setting(field: Field) -> inspect.Parameter:
     """Return the option of a setting. Its value stays text: `load` words what is wrong with it."""
+    short = "|".join(field.choices)
+    listed = f" One of {field.allowed}." if len(short) > METAVAR_MAX else ""
     default = f"  [default: {field.default}]" if field.default else ""
-    about: dict[str, Any] = {"help": field.description + default}
+    about: dict[str, Any] = {"help": field.description + listed + default}
     if field.type is bool:
         return option(field.name, bool | None, field.option, **about)
     if field.choices:
-        about["metavar"] = "|".join(field.choices)
+        about["metavar"] = "NAME" if listed else short
         about["autocompletion"] = lambda: list(field.choices)
-    kind = Path if field.type is Path else str
-    return option(field.name, kind | None, field.option, **({"metavar": _METAVARS.get(field.type)} | about))
+    # A path stays text, too: as a Path, the empty one could not be told from the current directory.
+    metavar = {"metavar": _METAVARS.get(field.type)}
+    return option(field.name, str | None, field.option, **(metavar | about))
 
 
 def takes_settings(*names: str) -> Callable[[Command], Command]:
@@ -116,8 +120,15 @@ def _secret(flag: str, text: str | None, file: Path | None, *, from_stdin: bool)
     if file is not None:
         text = read_text(f"{flag}-file", file)
     elif from_stdin:
-        text = sys.stdin.readline()
+        text = _first_line(flag)
     return text and text.removesuffix("\n").removesuffix("\r")
+
+
+def _first_line(flag: str) -> str:
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError as error:
+        raise BadSetting(f"{flag}-stdin: standard input is not UTF-8 text") from error
 
 
 def required_secret(name: str, secret: str | None) -> str:

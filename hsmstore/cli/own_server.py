@@ -13,14 +13,15 @@ from hsmstore.cli.client import Simulator, Unreachable
 from hsmstore.cli.clock import pauses
 from hsmstore.cli.exits import ExitCode
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.settings import FIELDS, PREFIX, environment
 
 STARTED_WITHIN: Final = 30.0
 STOPPED_WITHIN: Final = 10.0
 
 
 @contextmanager
-def own_server() -> Iterator[Simulator]:
-    """Serve while the context lasts; nothing is left behind.
+def own_server(account: str | None, region: str | None) -> Iterator[Simulator]:
+    """Serve while the context lasts; nothing is left behind. The simulator is told to speak for these.
 
     Raises:
         EnvironmentUnfit: the server does not come up; the reason is what it said.
@@ -31,10 +32,10 @@ def own_server() -> Iterator[Simulator]:
         log = Path(directory) / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - this program itself
-                _command(port, directory), stdout=output, stderr=subprocess.STDOUT
+                _command(port, directory), env=_environment(), stdout=output, stderr=subprocess.STDOUT
             )
         try:
-            simulator = Simulator(f"http://127.0.0.1:{port}")
+            simulator = Simulator(f"http://127.0.0.1:{port}", account=account, region=region)
             _await(simulator, process, log)
             yield simulator
         finally:
@@ -44,6 +45,14 @@ def own_server() -> Iterator[Simulator]:
 def _command(port: int, directory: str) -> list[str]:
     arguments = ["--port", str(port), "--data-dir", str(Path(directory) / "data")]
     return [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--profile", "lifelike", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what could lead the server to somebody's data; the module stays."""
+    module = {FIELDS["pkcs11_profile"].variable, FIELDS["pkcs11_module"].variable}
+    return {
+        name: value for name, value in environment().items() if not name.startswith(PREFIX) or name in module
+    }
 
 
 def _free_port() -> int:

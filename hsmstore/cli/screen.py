@@ -42,6 +42,7 @@ def write(content: str | bytes) -> None:
 
     Raises:
         ReaderGone: nobody reads any more.
+        OSError: there is no room for it.
 
     """
     try:
@@ -51,9 +52,15 @@ def write(content: str | bytes) -> None:
         )
         sys.stdout.buffer.flush()
     except BrokenPipeError as error:
-        # What is left in the buffer would raise again when the interpreter closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderGone from error
+
+
+def drop_unwritten() -> None:
+    """Drop what standard output has not taken; the interpreter would complain of it at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def line(text: str = "") -> None:

@@ -41,6 +41,7 @@ def test_aws_error_without_text() -> None:
     [
         (200, b"<html>", "HTTP 200, but not with a JSON object"),
         (200, b"[]", "HTTP 200, but not with a JSON object"),
+        (200, b"[" * 100_000, "HTTP 200, but not with a JSON object"),
         (200, b"\xff\xfe", "HTTP 200, but not with a JSON object"),
         (404, b"not found", "HTTP 404, but not with a JSON object"),
         (503, b'{"status": "starting"}', 'HTTP 503 and {"status": "starting"}'),

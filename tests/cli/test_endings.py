@@ -66,6 +66,10 @@ def test_refusal_is_one_line(hsmstore: CommandLine) -> None:
         ),
         (["random", "--loud"], "No such option: --loud (see: hsmstore random --help)"),
         (["--endpoint", "x", "random"], "--endpoint: 'x' is not a URL such as http://127.0.0.1:4599"),
+        (["--endpoint", "", "random"], "--endpoint: '' is not a URL such as http://127.0.0.1:4599"),
+        (["--account", "123", "random"], "--account: '123' is not a string of twelve digits"),
+        (["--region", "EU", "random"], "--region: 'EU' is not a Region such as us-east-1"),
+        (["serve", "--data-dir", ""], "--data-dir: '' is not a path"),
         (
             ["--region", "eu-west-1", "serve"],
             "--region before `serve` tells a client where to go; put serve's own options after it",
@@ -101,6 +105,21 @@ def test_usage(hsmstore: CommandLine, arguments: list[str], text: str) -> None:
     assert hsmstore(*arguments) == (ExitCode.USAGE, "", f"hsmstore: {text}\n")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("HSMSTORE_ENDPOINT", "x", "a URL such as http://127.0.0.1:4599"),
+        ("AWS_REGION", "x", "a Region such as us-east-1"),
+        ("AWS_DEFAULT_REGION", "x\ny", "a Region such as us-east-1"),
+    ],
+)
+def test_bad_variable(hsmstore: CommandLine, variable: str, value: str, allowed: str) -> None:
+    """A variable that cannot be used is named; an empty one counts as unset."""
+    outcome = hsmstore("random", **{variable: value})
+    assert outcome == (ExitCode.USAGE, "", f"hsmstore: {variable}: {value!r} is not {allowed}\n")
+    assert hsmstore("serve", "--print-settings", **{variable: ""}).code == ExitCode.DONE
+
+
 def test_file_that_is_no_text(hsmstore: CommandLine, tmp_path: Path) -> None:
     """A password file must be text."""
     (tmp_path / "password").write_bytes(b"\xff")
@@ -127,6 +146,24 @@ def test_unfit(hsmstore: CommandLine, tmp_path: Path) -> None:
     assert (code, out) == (ExitCode.UNFIT, "")
     assert err.startswith("hsmstore: ")
     assert err.count("\n") == 1
+
+
+def test_no_room_for_the_output(client: CommandLine) -> None:
+    """Output that finds no room ends with 4 and one line, whoever has written it."""
+    for arguments in (["random"], ["--help"]):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "hsmstore", *arguments]
+            done = subprocess.run(
+                command, env=client.environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        text = "the system refused: No space left on device"
+        assert (done.returncode, done.stderr) == (ExitCode.UNFIT, f"hsmstore: {text}\n")
+
+
+def test_ids_of_any_bytes(client: CommandLine) -> None:
+    """An id that no server would give is refused like any other unknown one."""
+    for arguments in (["cluster", "show", "\udcff/../x"], ["store", "show", "\udcff"]):
+        assert client(*arguments).code == ExitCode.REFUSED
 
 
 def test_unsettled(hsmstore: CommandLine) -> None:

@@ -13,7 +13,6 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "port": ("4600", 4600),
     "data_dir": ("/srv/hsm", Path("/srv/hsm")),
     "database_url": ("postgresql://host/name", "postgresql://host/name"),
-    "profile": ("instant", "instant"),
     "threads": ("8", 8),
     "demo": ("false", False),
     "account": ("123456789012", "123456789012"),
@@ -21,7 +20,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "key_store_quota": ("20", 20),
     "pkcs11_profile": ("opencryptoki", "opencryptoki"),
     "pkcs11_module": ("/usr/lib/pkcs11.so", Path("/usr/lib/pkcs11.so")),
-    "log_level": ("debug", "debug"),
+    **{name: (field.choices[-1], field.choices[-1]) for name, field in FIELDS.items() if field.choices},
 }
 """For each setting the text of a value that is no default, and the value."""
 
@@ -30,7 +29,6 @@ BAD = {
     "port": "65536",
     "data_dir": "",
     "database_url": "registry.sqlite3",
-    "profile": "fast",
     "threads": "0",
     "demo": "perhaps",
     "account": "12345678901",
@@ -38,7 +36,7 @@ BAD = {
     "key_store_quota": "-1",
     "pkcs11_profile": "../etc",
     "pkcs11_module": "",
-    "log_level": "loud",
+    **{name: "none of these" for name, field in FIELDS.items() if field.choices},
 }
 """For each setting a text that cannot be its value."""
 
@@ -134,8 +132,9 @@ def test_unknown_key(key: str, hint: str, tmp_path: Path) -> None:
         (None, "--config: cannot read .*: No such file or directory"),
         (b"port = ", "not TOML: Invalid value"),
         (b"host = '\xff'", "not TOML: 'utf-8' codec can't decode"),
+        (b"host = " + b"[" * 100_000, "not TOML: "),
     ],
-    ids=["missing", "broken", "not UTF-8"],
+    ids=["missing", "broken", "not UTF-8", "deep"],
 )
 def test_unusable_file(content: bytes | None, reason: str, tmp_path: Path) -> None:
     """A file that cannot be read or is not TOML is named with the reason."""
