@@ -18,11 +18,13 @@ from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service import lifecycle
+from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.world import World
 from hsmstore.settings import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.certificates import X509Certificates
+from hsmstore.system.checkpoint import checkpoint
 from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.ownership import owned
@@ -72,8 +74,9 @@ def open_world(settings: Settings) -> Iterator[World]:
     sealer = _open_sealer(settings)
     upgrade(settings.registry_url)
     registry = SqlRegistry(settings.registry_url)
+    clock = _clock(registry)
     world = World(
-        clock=SystemClock(),
+        clock=clock,
         entropy=SystemEntropy(),
         sealer=sealer,
         certificates=X509Certificates(),
@@ -82,11 +85,14 @@ def open_world(settings: Settings) -> Iterator[World]:
         home=Scope(settings.account, settings.region),
         profile=settings.profile,
         key_store_quota=settings.key_store_quota,
+        faults=FaultPlan(registry, clock),
+        checkpoint=checkpoint(settings.crash_at),
     )
     try:
         yield world
     finally:
         world.gate.shut_all()
+        world.hsm.close()
         registry.close()
 
 
@@ -179,6 +185,12 @@ def _open_sealer(settings: Settings) -> AesGcmSealer:
     fresh = current_state(settings.registry_url) is SchemaState.EMPTY
     key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
     return AesGcmSealer(key, entropy)
+
+
+def _clock(registry: SqlRegistry) -> SystemClock:
+    """Run on from where the registry stands, even where the machine's clock has been set back since."""
+    with registry.reading() as unit:
+        return SystemClock(unit.clock(), not_before=unit.latest_change() or 0.0)
 
 
 def _hsm(settings: Settings) -> Pkcs11Hsm:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta
 
+from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.profile import Profile
 
 PREFIX: Final = "HSMSTORE_"
@@ -107,6 +108,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "softhsm2"
     pkcs11_module: (
         Annotated[Path, Meta(description="PKCS#11 module to load instead of the configuration's own.")] | None
+    ) = None
+    crash_at: (
+        Annotated[
+            Checkpoint,
+            Meta(
+                description="Kill the server at this instant, to try recovery: for tests of hsmstore itself."
+            ),
+        ]
+        | None
     ) = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],

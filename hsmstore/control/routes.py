@@ -6,7 +6,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from hsmstore.service import clusters
+from hsmstore.service import backups, clock, clusters, explain, faults, hsms, kmsuser
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World
 
@@ -28,7 +28,7 @@ class Route:
     @property
     def request(self) -> type[msgspec.Struct]:
         """The type of the request."""
-        kind: type[msgspec.Struct] = get_type_hints(self.serve)["request"]
+        kind: type[msgspec.Struct] = next(iter(get_type_hints(self.serve).values()))
         return kind
 
     @property
@@ -43,7 +43,27 @@ ROUTES: Final = (
     Route("GET", "/clusters", clusters.list_clusters),
     Route("GET", "/clusters/{ClusterId}", clusters.describe_cluster),
     Route("DELETE", "/clusters/{ClusterId}", clusters.delete_cluster),
-    Route("POST", "/clusters/{ClusterId}/kmsuser", clusters.create_kmsuser),
-    Route("PUT", "/clusters/{ClusterId}/kmsuser", clusters.set_kmsuser_password),
-    Route("DELETE", "/clusters/{ClusterId}/kmsuser", clusters.delete_kmsuser),
+    Route("POST", "/clusters/{ClusterId}/kmsuser", kmsuser.create_kmsuser),
+    Route("PUT", "/clusters/{ClusterId}/kmsuser", kmsuser.set_kmsuser_password),
+    Route("DELETE", "/clusters/{ClusterId}/kmsuser", kmsuser.delete_kmsuser),
+    Route("POST", "/clusters/{ClusterId}/kmsuser/session", kmsuser.log_in_kmsuser),
+    Route("DELETE", "/clusters/{ClusterId}/kmsuser/session", kmsuser.log_out_kmsuser),
+    Route("POST", "/clusters/{ClusterId}/hsms", hsms.add_hsm),
+    Route("DELETE", "/clusters/{ClusterId}/hsms/{HsmId}", hsms.remove_hsm),
+    Route("POST", "/clusters/{ClusterId}/hsms/{HsmId}/stop", hsms.stop_hsm),
+    Route("POST", "/clusters/{ClusterId}/hsms/{HsmId}/start", hsms.start_hsm),
+    Route("PUT", "/clusters/{ClusterId}/network", hsms.set_network),
+    Route("PUT", "/clusters/{ClusterId}/subnets/{SubnetId}", hsms.set_subnet),
+    Route("POST", "/clusters/{ClusterId}/backups", backups.create_backup),
+    Route("GET", "/backups", backups.list_backups),
+    Route("DELETE", "/backups/{BackupId}", backups.delete_backup),
+    Route("POST", "/backups/{BackupId}/restore", backups.restore_backup),
+    Route("GET", "/clock", clock.show_clock),
+    Route("POST", "/clock/advance", clock.advance_clock),
+    Route("PUT", "/clock/rate", clock.scale_clock),
+    Route("GET", "/faults", faults.list_faults),
+    Route("POST", "/faults", faults.add_fault),
+    Route("DELETE", "/faults", faults.clear_faults),
+    Route("DELETE", "/faults/{FaultId}", faults.remove_fault),
+    Route("GET", "/key-stores/{CustomKeyStoreId}/explanation", explain.explain_key_store),
 )

@@ -5,7 +5,10 @@ the text. Recorded responses answer 400 to every client error, whatever the Smit
 An error has two messages: `message` is for the caller, `internal` is for the log.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+ERRORS: Final[dict[str, type["AwsError"]]] = {}
+"""By code."""
 
 
 class AwsError(Exception):
@@ -18,6 +21,7 @@ class AwsError(Exception):
     def __init_subclass__(cls) -> None:
         """Name the AWS error after its class."""
         cls.code = cls.__name__
+        ERRORS[cls.code] = cls
 
     def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
         super().__init__(message or self.code)
@@ -121,6 +125,44 @@ class XksProxyVpcEndpointServiceInUseException(AwsError):
 
 class XksProxyInvalidConfigurationException(AwsError):
     """The proxy's configuration is contradictory."""
+
+
+# Not found out by this simulator, which has no proxy client; a fault plan can raise them.
+
+
+class XksProxyUriUnreachableException(AwsError):
+    """The proxy did not answer, or in time."""
+
+
+class XksProxyIncorrectAuthenticationCredentialException(AwsError):
+    """The proxy rejected the credential."""
+
+
+class XksProxyInvalidResponseException(AwsError):
+    """The proxy's answer cannot be read."""
+
+
+class XksProxyVpcEndpointServiceNotFoundException(AwsError):
+    """There is no such VPC endpoint service, or KMS may not use it."""
+
+
+class XksProxyVpcEndpointServiceInvalidConfigurationException(AwsError):
+    """The VPC endpoint service does not fulfil the requirements."""
+
+
+# Raised for any operation.
+
+
+class ThrottlingException(AwsError):
+    """The caller is too fast. Recorded from KMS, though its service model does not declare it."""
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(message or _THROTTLED, internal=internal)
+
+
+_THROTTLED: Final = (
+    "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+)
 
 
 # Faults of the service.

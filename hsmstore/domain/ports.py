@@ -13,10 +13,27 @@ from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEven
 
 
 class Clock(Protocol):
-    """What time it is."""
+    """What time it is. The simulation's time may be set; the real time may not."""
 
     def now(self) -> float:
-        """Return seconds since the epoch."""
+        """Return the simulation's time, in seconds since the epoch. It never goes back."""
+        ...
+
+    def real(self) -> float:
+        """Return the real time, in seconds since the epoch; while the process lives it never goes back."""
+        ...
+
+    @property
+    def setting(self) -> ClockSetting:
+        """How the clock is set."""
+        ...
+
+    def set(self, setting: ClockSetting) -> None:
+        """Run as `setting` says from now on."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let `seconds` of real time pass."""
         ...
 
 
@@ -184,6 +201,47 @@ class Hsm(Protocol):
         """
         ...
 
+    def log_in_elsewhere(self, cluster: Cluster) -> None:
+        """Log kmsuser in from another process, which stays until `log_out_elsewhere`. Idempotent.
+
+        Raises:
+            HsmUnavailable: kmsuser is logged in already, by KMS or by somebody else.
+
+        """
+        ...
+
+    def log_out_elsewhere(self, cluster_id: str) -> None:
+        """End what `log_in_elsewhere` began. Idempotent."""
+        ...
+
+    def back_up(self, cluster: Cluster, backup_id: str) -> None:
+        """Copy the cluster's token.
+
+        Raises:
+            HsmUnavailable: there is no token of ours to copy.
+            EnvironmentUnfit: no space, no permission.
+
+        """
+        ...
+
+    def restore(self, backup_id: str, cluster_id: str) -> None:
+        """Make the token of a new cluster from a backup's copy; label and serial are the original's.
+
+        Raises:
+            HsmUnavailable: the copy is not there.
+            EnvironmentUnfit: no space, no permission.
+
+        """
+        ...
+
+    def delete_backup(self, backup_id: str) -> None:
+        """Remove a backup's copy. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """End the sessions that `log_in_elsewhere` began, as the process ends."""
+        ...
+
     def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
         """Look at the module and at the directories of `clusters`, for doctor."""
         ...
@@ -212,6 +270,10 @@ class Unit(Protocol):
 
     def due_key_stores(self, now: float) -> list[KeyStore]:
         """Return every store, of any scope, whose phase is over at `now`."""
+        ...
+
+    def latest_change(self) -> float | None:
+        """Return when a store last changed its state, of any scope."""
         ...
 
     def connected_key_stores(self) -> list[KeyStore]:

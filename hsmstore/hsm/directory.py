@@ -29,6 +29,7 @@ TOKEN_OBJECT: Final = "token.object"  # noqa: S105  # a file name
 BACKUP: Final = "token.object.bak"
 UNFINISHED: Final = ".new-"  # a creation that a crash interrupted
 ADOPTED: Final = "adopted-"  # only a lock, for a token that is elsewhere
+BACKUPS: Final = "backup-"  # a copy, for a cluster to come
 DISCARDED: Final = ".old-"  # a deletion that a crash interrupted
 
 
@@ -94,9 +95,14 @@ class ClusterDirectory:
         _write_durably(token_object, self._backup.read_bytes())
         return True
 
+    @property
+    def kmsuser_lock(self) -> Path:
+        """The file that is locked while kmsuser is logged in."""
+        return self.path / "kmsuser.lck"
+
     def lock_kmsuser(self) -> IO[bytes] | None:
         """Return the locked kmsuser.lck, to be closed at the end, or None where somebody else has it."""
-        file = (self.path / "kmsuser.lck").open("ab")
+        file = self.kmsuser_lock.open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -131,6 +137,13 @@ class ClusterDirectory:
             shutil.rmtree(building, ignore_errors=True)
             raise
         _sync_directory(self.path.parent)
+
+    def copy_to(self, other: "ClusterDirectory") -> None:
+        """Make `other` with a copy of the token; its configuration is its own."""
+        with other.under_construction() as building:
+            shutil.copytree(self.tokens, building.tokens, dirs_exist_ok=True)
+            building.back_up()
+            building.write_configuration(other.path)
 
     def remove(self) -> None:
         """Rename the directory away, so that nobody finds half of it, and delete it. Idempotent."""

@@ -11,7 +11,7 @@ from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.hsm.ckr import words
-from hsmstore.hsm.directory import ADOPTED, BACKUP, DISCARDED, UNFINISHED, ClusterDirectory
+from hsmstore.hsm.directory import ADOPTED, BACKUP, BACKUPS, DISCARDED, UNFINISHED, ClusterDirectory
 from hsmstore.hsm.module import MODULES, lent_module
 from hsmstore.hsm.profile import load_profile
 
@@ -76,7 +76,7 @@ def _look(path: Path, known: Collection[str]) -> Iterator[Finding]:
     if path.name == MODULES:
         yield from map(_left_behind, path.iterdir())  # a copy is unlinked as soon as it is loaded
         return
-    if path.name not in known and not path.name.startswith(ADOPTED):
+    if path.name not in known and not path.name.startswith((ADOPTED, BACKUPS)):
         yield Finding(subject=path.name, detail="belongs to no cluster in the registry", mend=f"rm -r {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         yield Finding(subject=path.name, detail="others can open it", mend=f"chmod 700 {path}")

@@ -16,6 +16,7 @@ from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, Hsm
 from hsmstore.hsm.ckr import error_code, words
 from hsmstore.hsm.deadline import call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
+from hsmstore.hsm.elsewhere import SessionsElsewhere
 from hsmstore.hsm.inspection import inspect_directories, inspect_module
 from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
 from hsmstore.hsm.profile import Profile, load_profile
@@ -49,6 +50,7 @@ class Pkcs11Hsm:
         self._profile = profile
         self._module = module
         self._deadline = deadline
+        self._elsewhere = SessionsElsewhere()
 
     def makes_tokens(self, profile: str | None) -> bool:
         """Tell whether `profile`, or the one given at the start, makes tokens; else it adopts them.
@@ -157,6 +159,59 @@ class Pkcs11Hsm:
             raise ConnectFailed(ConnectionErrorCode.NETWORK_ERRORS, error.reason) from error
         except (EnvironmentUnfit, OSError) as error:
             raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, str(error)) from error
+
+    def log_in_elsewhere(self, cluster: Cluster) -> None:
+        """Log kmsuser in from another process, which stays until `log_out_elsewhere`. Idempotent.
+
+        Raises:
+            HsmUnavailable: kmsuser is logged in already, by KMS or by somebody else.
+
+        """
+        route = self._route(cluster)
+        if route is None:
+            raise HsmUnavailable(f"{cluster.id} has no token")
+        self._elsewhere.log_in(cluster.id, route.home.kmsuser_lock)
+
+    def log_out_elsewhere(self, cluster_id: str) -> None:
+        """End what `log_in_elsewhere` began. Idempotent."""
+        self._elsewhere.log_out(cluster_id)
+
+    def close(self) -> None:
+        """End the sessions that `log_in_elsewhere` began."""
+        self._elsewhere.close()
+
+    def back_up(self, cluster: Cluster, backup_id: str) -> None:
+        """Copy the cluster's token.
+
+        Raises:
+            HsmUnavailable: there is no token of ours to copy.
+            EnvironmentUnfit: no space, no permission.
+
+        """
+        route = self._route(cluster)
+        if route is None or not route.profile.creates_tokens:
+            raise HsmUnavailable(f"{cluster.id} has no token that was made here")
+        with _administration("copy the token"), _token_files(route):
+            route.home.copy_to(self._home(backup_id))
+
+    def restore(self, backup_id: str, cluster_id: str) -> None:
+        """Make the token of a new cluster from a backup's copy; label and serial are the original's.
+
+        Raises:
+            HsmUnavailable: the copy is not there.
+            EnvironmentUnfit: no space, no permission.
+
+        """
+        copy = self._home(backup_id)
+        if copy.token_object() is None:
+            raise HsmUnavailable(f"{backup_id} holds no token")
+        with _administration("restore the token"):
+            copy.copy_to(self._home(cluster_id))
+
+    def delete_backup(self, backup_id: str) -> None:
+        """Remove a backup's copy. Idempotent."""
+        with _administration("delete the backup"):
+            self._home(backup_id).remove()
 
     def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
         """Return what there is to say about the module and about the directories of `clusters`."""

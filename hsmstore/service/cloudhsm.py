@@ -21,7 +21,7 @@ from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
 from hsmstore.domain.limits import HSMS_TO_CREATE
 from hsmstore.domain.ports import SealBroken, Unit
-from hsmstore.service.lifecycle import password_identity
+from hsmstore.service.login import password_identity
 from hsmstore.service.world import World
 
 
@@ -44,10 +44,7 @@ def new_backing(
 
     """
     cluster = _fit_cluster(unit, scope, cluster_id)
-    if unit.key_store_of_cluster(cluster_id) is not None:
-        raise CloudHsmClusterInUseException(
-            f"CloudHSM cluster {cluster_id} is already associated with a custom key store."
-        )
+    _require_unused(unit, cluster)
     if not world.certificates.same(trust_anchor, cluster.trust_anchor_certificate):
         raise IncorrectTrustAnchorException(
             f"The trust anchor certificate is not that of CloudHSM cluster {cluster_id}."
@@ -145,6 +142,19 @@ def _fit_cluster(unit: Unit, scope: Scope, cluster_id: str) -> Cluster:
             f" {HSMS_TO_CREATE}."
         )
     return cluster
+
+
+def _require_unused(unit: Unit, cluster: Cluster) -> None:
+    """Refuse a cluster that backs a store, or whose relative does: one from the same backups."""
+    for relative in unit.clusters(cluster.scope):
+        related = relative.trust_anchor_certificate == cluster.trust_anchor_certificate
+        if related and unit.key_store_of_cluster(relative.id) is not None:
+            raise CloudHsmClusterInUseException(
+                f"CloudHSM cluster {relative.id} is already associated with a custom key store."
+                if relative.id == cluster.id
+                else f"CloudHSM cluster {cluster.id} shares a backup history with {relative.id}, which is"
+                " already associated with a custom key store."
+            )
 
 
 def _require_related(world: World, backing: CloudHsmBacking, cluster: Cluster) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, Subnet
+from hsmstore.domain.checkpoints import Checkpoint
+from hsmstore.domain.cluster import Cluster, ClusterState, HsmState, HsmUnit, Subnet, TokenReference
 from hsmstore.domain.errors import (
     CloudHsmInternalFailureException,
     CloudHsmInvalidRequestException,
@@ -17,8 +18,9 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import Scope, new_cluster_id, new_hsm_id, new_subnet_id
 from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE, SUBNET_ADDRESSES
-from hsmstore.domain.ports import HsmUnavailable, SealBroken
-from hsmstore.service.lifecycle import new_password
+from hsmstore.domain.ports import HsmUnavailable
+from hsmstore.service import lifecycle
+from hsmstore.service.login import new_password
 from hsmstore.service.shapes import EMPTY, AccountId, Empty, Password, Request, Response, text
 from hsmstore.service.world import Call, World, starting_again
 
@@ -58,19 +60,22 @@ class ClusterRequest(Request, frozen=True):
     cluster_id: str
 
 
-class KmsuserRequest(Request, frozen=True):
-    """Which cluster's kmsuser, and the password to set."""
-
-    cluster_id: str
-    password: Password
-
-
 class HsmDescription(Response, frozen=True):
     """One HSM of a cluster."""
 
     hsm_id: str
     availability_zone: str
     state: HsmState
+    has_kmsuser: bool
+
+
+class SubnetDescription(Response, frozen=True):
+    """One private subnet that the cluster was configured with."""
+
+    subnet_id: str
+    availability_zone: str
+    free_addresses: int
+    exists: bool
 
 
 class TokenDescription(Response, frozen=True):
@@ -91,7 +96,11 @@ class ClusterDescription(Response, frozen=True, kw_only=True):
     create_timestamp: float
     trust_anchor_certificate: str
     hsms: list[HsmDescription]
+    subnets: list[SubnetDescription]
+    network_reachable: bool
     kmsuser_exists: bool
+    kmsuser_logged_in_elsewhere: bool
+    kmsuser_failed_logins: int
     token: TokenDescription | None = None
 
 
@@ -112,37 +121,25 @@ def create_cluster(request: CreateClusterRequest, _: Call, world: World) -> Clus
 
     """
     cluster_id = new_cluster_id(world.entropy.random_bytes)
-    region = request.region or world.home.region
+    scope = Scope(request.account_id or world.home.account, request.region or world.home.region)
     now = world.clock.now()
     cluster = Cluster(
         id=cluster_id,
-        scope=Scope(request.account_id or world.home.account, region),
-        state=ClusterState.ACTIVE if request.hsm_count else ClusterState.UNINITIALIZED,
+        scope=scope,
+        state=ClusterState.UNINITIALIZED,
         created_at=now,
         trust_anchor_certificate=world.certificates.new_trust_anchor(cluster_id, now),
-        hsms=tuple(
-            HsmUnit(
-                id=new_hsm_id(world.entropy.random_bytes),
-                availability_zone=f"{region}{ZONES[number % len(ZONES)]}",
-            )
-            for number in range(request.hsm_count)
-        ),
-        subnets=tuple(
-            Subnet(
-                id=new_subnet_id(world.entropy.random_bytes),
-                availability_zone=f"{region}{zone}",
-                free_addresses=SUBNET_ADDRESSES,
-            )
-            for zone in ZONES[:SUBNETS]
-        ),
+        hsms=new_hsms(world, scope.region, request.hsm_count),
+        subnets=_new_subnets(world, scope.region),
         token=None,
         crypto_officer_pin=None,
     )
     if request.hsm_count:
-        cluster = _with_token(world, cluster, request)
+        cluster = activate(world, cluster, request)
+        world.checkpoint(Checkpoint.TOKEN_MADE)
     with world.registry.writing() as unit:
         unit.add_cluster(cluster)
-    return _description(cluster)
+    return describe(cluster)
 
 
 def list_clusters(request: ListClustersRequest, _: Call, world: World) -> ListClustersResponse:
@@ -151,7 +148,7 @@ def list_clusters(request: ListClustersRequest, _: Call, world: World) -> ListCl
         clusters = unit.clusters()
     return ListClustersResponse(
         clusters=[
-            _description(cluster)
+            describe(cluster)
             for cluster in clusters
             if request.account_id in {None, cluster.scope.account}
             and request.region in {None, cluster.scope.region}
@@ -166,7 +163,7 @@ def describe_cluster(request: ClusterRequest, _: Call, world: World) -> ClusterD
         CloudHsmResourceNotFoundException: there is none of this id.
 
     """
-    return _description(_find(world, request.cluster_id))
+    return describe(find_cluster(world, request.cluster_id))
 
 
 @starting_again
@@ -177,59 +174,23 @@ def delete_cluster(request: ClusterRequest, _: Call, world: World) -> Empty:
         CloudHsmResourceNotFoundException: there is none of this id.
 
     """
-    cluster = _find(world, request.cluster_id)
+    cluster = find_cluster(world, request.cluster_id)
     with world.registry.writing() as unit:
         unit.remove_cluster(cluster)
+    world.checkpoint(Checkpoint.CLUSTER_FORGOTTEN)
+    lifecycle.interrupt(world, cluster.id)
+    world.hsm.log_out_elsewhere(cluster.id)
     world.hsm.delete_token(cluster)  # the registry first: what a crash leaves is swept by doctor
     return EMPTY
 
 
-@starting_again
-def create_kmsuser(request: KmsuserRequest, _: Call, world: World) -> ClusterDescription:
-    """Create the crypto user kmsuser.
+def find_cluster(world: World, cluster_id: str) -> Cluster:
+    """Return the cluster.
 
     Raises:
-        CloudHsmResourceNotFoundException: no such cluster.
-        CloudHsmInvalidRequestException: it exists, is logged in, or the SO PIN is not known here.
+        CloudHsmResourceNotFoundException: there is none of this id.
 
     """
-    cluster = _find(world, request.cluster_id)
-    if cluster.kmsuser_exists:
-        raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} already has a kmsuser.")
-    return _set_kmsuser(world, cluster, request.password, exists=True)
-
-
-@starting_again
-def set_kmsuser_password(request: KmsuserRequest, _: Call, world: World) -> ClusterDescription:
-    """Set kmsuser's password as the crypto officer, behind KMS's back.
-
-    Raises:
-        CloudHsmResourceNotFoundException: no such cluster.
-        CloudHsmInvalidRequestException: no kmsuser, it is logged in, or the SO PIN is not known here.
-
-    """
-    cluster = _find(world, request.cluster_id)
-    _require_kmsuser(cluster)
-    return _set_kmsuser(world, cluster, request.password, exists=True)
-
-
-@starting_again
-def delete_kmsuser(request: ClusterRequest, _: Call, world: World) -> ClusterDescription:
-    """Delete the crypto user.
-
-    A PKCS#11 token cannot forget its user: the PIN becomes one that nobody knows.
-
-    Raises:
-        CloudHsmResourceNotFoundException: no such cluster.
-        CloudHsmInvalidRequestException: no kmsuser, it is logged in, or the SO PIN is not known here.
-
-    """
-    cluster = _find(world, request.cluster_id)
-    _require_kmsuser(cluster)
-    return _set_kmsuser(world, cluster, new_password(world), exists=False)
-
-
-def _find(world: World, cluster_id: str) -> Cluster:
     with world.registry.reading() as unit:
         cluster = unit.cluster(cluster_id)
     if cluster is None:
@@ -237,61 +198,86 @@ def _find(world: World, cluster_id: str) -> Cluster:
     return cluster
 
 
-def _with_token(world: World, cluster: Cluster, request: CreateClusterRequest) -> Cluster:
-    """Make the cluster's token, or adopt the one that the request names: the profile says which."""
-    profile, module, label = request.pkcs11_profile, request.pkcs11_module, request.token_label
-    password, pin = request.kmsuser_password, request.crypto_officer_pin
-    try:
-        makes = world.hsm.makes_tokens(profile)
-        if makes:
-            if label is not None:
-                raise CloudHsmInvalidRequestException(
-                    "TokenLabel goes with a profile that adopts tokens, such as softhsm2-existing."
-                )
-            pin = pin or new_password(world)
-            token = world.hsm.create_token(cluster.id, pin, password, profile=profile, module=module)
-        else:
-            token = world.hsm.adopt_token(label, profile=profile, module=module)
-    except HsmUnavailable as error:
-        raise CloudHsmInternalFailureException(f"The token is not available: {error.reason}.") from error
-    return replace(
-        cluster.with_kmsuser(exists=not makes or password is not None),
-        token=token,
-        crypto_officer_pin=None if pin is None else _seal_pin(world, cluster, pin),
+def new_hsms(world: World, region: str, count: int, *, has_kmsuser: bool = False) -> tuple[HsmUnit, ...]:
+    """Return HSMs spread over the Region's Availability Zones."""
+    return tuple(
+        HsmUnit(
+            id=new_hsm_id(world.entropy.random_bytes),
+            availability_zone=f"{region}{ZONES[number % len(ZONES)]}",
+            has_kmsuser=has_kmsuser,
+        )
+        for number in range(count)
     )
 
 
-def _seal_pin(world: World, cluster: Cluster, pin: str) -> bytes:
-    return world.sealer.seal(pin.encode(), _pin_identity(cluster.id))
+def activate(world: World, cluster: Cluster, request: CreateClusterRequest | None = None) -> Cluster:
+    """Return the cluster ACTIVE: with a token made for it, or the one that the request adopts.
+
+    Raises:
+        CloudHsmInternalFailureException: the token is not available.
+        CloudHsmInvalidRequestException: the profile does not go with a label.
+
+    """
+    request = request or CreateClusterRequest()
+    pin = request.crypto_officer_pin
+    makes = world.hsm.makes_tokens(request.pkcs11_profile)
+    if makes:
+        pin = pin or new_password(world)
+    try:
+        token = _new_token(world, cluster.id, request, pin) if makes and pin else _adopt(world, request)
+    except HsmUnavailable as error:
+        raise CloudHsmInternalFailureException(f"The token is not available: {error.reason}.") from error
+    return replace(
+        cluster.with_kmsuser(exists=not makes or request.kmsuser_password is not None),
+        state=ClusterState.ACTIVE,
+        token=token,
+        crypto_officer_pin=None if pin is None else seal_pin(world, cluster.id, pin),
+    )
 
 
-def _pin_identity(cluster_id: str) -> str:
+def _new_token(world: World, cluster_id: str, request: CreateClusterRequest, pin: str) -> TokenReference:
+    if request.token_label is not None:
+        raise CloudHsmInvalidRequestException(
+            "TokenLabel goes with a profile that adopts tokens, such as softhsm2-existing."
+        )
+    return world.hsm.create_token(
+        cluster_id,
+        pin,
+        request.kmsuser_password,
+        profile=request.pkcs11_profile,
+        module=request.pkcs11_module,
+    )
+
+
+def _adopt(world: World, request: CreateClusterRequest) -> TokenReference:
+    return world.hsm.adopt_token(
+        request.token_label, profile=request.pkcs11_profile, module=request.pkcs11_module
+    )
+
+
+def _new_subnets(world: World, region: str) -> tuple[Subnet, ...]:
+    return tuple(
+        Subnet(
+            id=new_subnet_id(world.entropy.random_bytes),
+            availability_zone=f"{region}{zone}",
+            free_addresses=SUBNET_ADDRESSES,
+        )
+        for zone in ZONES[:SUBNETS]
+    )
+
+
+def seal_pin(world: World, cluster_id: str, pin: str) -> bytes:
+    """Return the crypto officer's PIN sealed for its cluster."""
+    return world.sealer.seal(pin.encode(), pin_identity(cluster_id))
+
+
+def pin_identity(cluster_id: str) -> str:
+    """Name the place that a crypto officer's PIN is sealed for."""
     return f"cluster/{cluster_id}/crypto-officer-pin"
 
 
-def _require_kmsuser(cluster: Cluster) -> None:
-    if not cluster.kmsuser_exists:
-        raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} has no kmsuser.")
-
-
-def _set_kmsuser(world: World, cluster: Cluster, password: str, *, exists: bool) -> ClusterDescription:
-    """Set the PIN on the token, then the fact in the registry."""
-    if cluster.crypto_officer_pin is None:
-        raise CloudHsmInvalidRequestException(
-            f"Cluster {cluster.id} has no token here whose SO PIN is known; use the token's own tools."
-        )
-    try:
-        pin = world.sealer.unseal(cluster.crypto_officer_pin, _pin_identity(cluster.id)).decode()
-        world.hsm.reset_password(cluster, pin, password)
-    except (HsmUnavailable, SealBroken) as error:
-        raise CloudHsmInvalidRequestException(f"kmsuser cannot be changed: {error}.") from error
-    if cluster.kmsuser_exists != exists:
-        with world.registry.writing() as unit:
-            cluster = unit.replace_cluster(cluster, cluster.with_kmsuser(exists=exists))
-    return _description(cluster)
-
-
-def _description(cluster: Cluster) -> ClusterDescription:
+def describe(cluster: Cluster) -> ClusterDescription:
+    """Return what may be known of a cluster."""
     token = cluster.token
     return ClusterDescription(
         cloud_hsm_cluster_id=cluster.id,
@@ -301,10 +287,27 @@ def _description(cluster: Cluster) -> ClusterDescription:
         create_timestamp=round(cluster.created_at, 3),
         trust_anchor_certificate=cluster.trust_anchor_certificate,
         hsms=[
-            HsmDescription(hsm_id=hsm.id, availability_zone=hsm.availability_zone, state=hsm.state)
+            HsmDescription(
+                hsm_id=hsm.id,
+                availability_zone=hsm.availability_zone,
+                state=hsm.state,
+                has_kmsuser=hsm.has_kmsuser,
+            )
             for hsm in cluster.hsms
         ],
+        subnets=[
+            SubnetDescription(
+                subnet_id=subnet.id,
+                availability_zone=subnet.availability_zone,
+                free_addresses=subnet.free_addresses,
+                exists=subnet.exists,
+            )
+            for subnet in cluster.subnets
+        ],
+        network_reachable=cluster.network_reachable,
         kmsuser_exists=cluster.kmsuser_exists,
+        kmsuser_logged_in_elsewhere=cluster.kmsuser_elsewhere,
+        kmsuser_failed_logins=cluster.failed_logins,
         token=None
         if token is None
         else TokenDescription(profile=token.profile, label=token.label, serial_number=token.serial),

@@ -1,8 +1,7 @@
 """ConnectCustomKeyStore and DisconnectCustomKeyStore: the start of each; `lifecycle` ends them."""
 
-from hsmstore.domain.connection import Action, ConnectionState, Event
+from hsmstore.domain.connection import Action, ConnectionState
 from hsmstore.domain.keystore import CloudHsmBacking
-from hsmstore.domain.profile import PHASES
 from hsmstore.service import lifecycle
 from hsmstore.service.cloudhsm import require_active
 from hsmstore.service.shapes import EMPTY, Empty, KeyStoreRequest
@@ -22,15 +21,12 @@ def connect_custom_key_store(request: KeyStoreRequest, call: Call, world: World)
     store.require(Action.CONNECT)
     if store.state is not ConnectionState.DISCONNECTED:
         return EMPTY
-    now = world.clock.now()
-    due_at = now + PHASES[world.profile, store.type].connect
-    with world.registry.writing() as unit:
-        if isinstance(store.backing, CloudHsmBacking):
+    if isinstance(store.backing, CloudHsmBacking):
+        with world.registry.reading() as unit:
             cluster = unit.cluster(store.backing.cluster_id)
-            if cluster is not None:  # one that is gone is found out while CONNECTING
-                require_active(cluster)
-        store = unit.replace_key_store(store, store.after(Event.CONNECT, now, due_at=due_at))
-    lifecycle.settle_store(world, store)
+        if cluster is not None:  # one that is gone is found out while CONNECTING
+            require_active(cluster)
+    lifecycle.settle_store(world, lifecycle.connect(world, store))
     return EMPTY
 
 
@@ -44,6 +40,5 @@ def disconnect_custom_key_store(request: KeyStoreRequest, call: Call, world: Wor
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
     store.require(Action.DISCONNECT)
-    due_at = world.clock.now() + PHASES[world.profile, store.type].disconnect
-    lifecycle.settle_store(world, lifecycle.disconnect(world, store, due_at))
+    lifecycle.settle_store(world, lifecycle.disconnect(world, store))
     return EMPTY

@@ -10,7 +10,14 @@ from hsmstore.domain.errors import (
     ValidationException,
 )
 from hsmstore.domain.identifiers import Scope, new_key_store_id
-from hsmstore.domain.keystore import CloudHsmBacking, KeyStore, KeyStoreType, XksBacking, XksConnectivity
+from hsmstore.domain.keystore import (
+    CloudHsmBacking,
+    KeyStore,
+    KeyStoreEvent,
+    KeyStoreType,
+    XksBacking,
+    XksConnectivity,
+)
 from hsmstore.domain.ports import Unit
 from hsmstore.service import cloudhsm, lifecycle, xks
 from hsmstore.service.shapes import (
@@ -111,6 +118,7 @@ def create_custom_key_store(
         if isinstance(store.backing, XksBacking):
             xks.check_unique(unit, store, store.backing)
         unit.add_key_store(store)
+        unit.record(_event(store, "created", now))
     return CreateCustomKeyStoreResponse(custom_key_store_id=key_store_id)
 
 
@@ -138,6 +146,7 @@ def update_custom_key_store(request: UpdateCustomKeyStoreRequest, call: Call, wo
             after = replace(after, name=name)
         if after != store:
             unit.replace_key_store(store, after)
+            unit.record(_event(store, "updated", world.clock.now(), _changes(request)))
     return EMPTY
 
 
@@ -203,6 +212,22 @@ def _members(request: Request) -> set[str]:
 def _given(member: T | None) -> T:
     assert member is not None  # noqa: S101  # _check_members saw it
     return member
+
+
+def _event(store: KeyStore, event: str, at: float, detail: str = "") -> KeyStoreEvent:
+    return KeyStoreEvent(
+        key_store_id=store.id,
+        at=at,
+        event=event,
+        state=store.state,
+        error_code=store.error_code,
+        detail=detail,
+    )
+
+
+def _changes(request: UpdateCustomKeyStoreRequest) -> str:
+    """Name the members that an update gave, without their values."""
+    return ", ".join(sorted(_members(request) - {"CustomKeyStoreId"}))
 
 
 def _name_in_use(name: str) -> CustomKeyStoreNameInUseException:

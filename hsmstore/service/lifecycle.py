@@ -5,11 +5,9 @@ it is idempotent, and what it finds interrupted it takes up where the registry s
 """
 
 import logging
-import string
-from dataclasses import replace
 from typing import Final
 
-from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.connection import Action, ConnectionState, Event
 from hsmstore.domain.errors import (
     Conflict,
@@ -17,15 +15,20 @@ from hsmstore.domain.errors import (
     KMSInternalException,
     UnsupportedOperationException,
 )
+from hsmstore.domain.faults import Effect, Occasion, Phase
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode, KeyStore
-from hsmstore.domain.limits import HSMS_TO_CONNECT, KMSUSER_PASSWORD_MAX
-from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable, SealBroken
+from hsmstore.domain.keystore import CloudHsmBacking, KeyStore, KeyStoreEvent
+from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
+from hsmstore.domain.profile import PHASES
+from hsmstore.service.login import log_in, log_in_and_rotate
 from hsmstore.service.world import World
 
 log = logging.getLogger(__name__)
 
-_ALPHANUMERIC: Final = string.ascii_letters + string.digits
+_PHASES: Final = {
+    ConnectionState.CONNECTING: Phase.CONNECT,
+    ConnectionState.DISCONNECTING: Phase.DISCONNECT,
+}
 
 
 def find(world: World, scope: Scope, key_store_id: str) -> KeyStore:
@@ -55,17 +58,16 @@ def settle(world: World) -> None:
 
 def settle_store(world: World, store: KeyStore) -> KeyStore:
     """Make a fact of what is due of one store, and return it as it is then."""
-    if not _is_due(store, world.clock.now()):
+    if not _is_due(world, store):
         return store
     with world.turns.of(store.id):
         current = _reread(world, store)
-        now = world.clock.now()
-        if not _is_due(current, now):
+        if not _is_due(world, current):
             return current
         try:
             if current.state is ConnectionState.DISCONNECTING:
-                return _replace(world, current, current.after(Event.DISCONNECT_COMPLETED, now))
-            return _complete_connect(world, current, now)
+                return advance(world, current, Event.DISCONNECT_COMPLETED)
+            return _complete_connect(world, current)
         except Conflict:  # another process settled it, or a client moved it on
             return _reread(world, current)
 
@@ -96,9 +98,15 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
 
 
 def resume(world: World) -> None:
-    """Log in again wherever the registry says CONNECTED, as KMS stays logged in until Disconnect."""
+    """Take up what the registry says of sessions: kmsuser's own, and KMS's, which last until Disconnect."""
     with world.registry.reading() as unit:
         stores = unit.connected_key_stores()
+        clusters = [cluster for cluster in unit.clusters() if cluster.kmsuser_elsewhere]
+    for cluster in clusters:
+        try:
+            world.hsm.log_in_elsewhere(cluster)
+        except HsmUnavailable as error:
+            log.warning("kmsuser of %s is not logged in again: %s", cluster.id, error.reason)
     for store in stores:
         try:
             live_connection(world, store.scope, store.id)
@@ -106,7 +114,21 @@ def resume(world: World) -> None:
             log.warning("key store %s stays CONNECTED, but %s", store.id, error.internal)
 
 
-def disconnect(world: World, store: KeyStore, due_at: float) -> KeyStore:
+def connect(world: World, store: KeyStore) -> KeyStore:
+    """Say in the registry that the store is CONNECTING, and until when.
+
+    Raises:
+        CustomKeyStoreInvalidStateException: the state forbids it.
+        Conflict: the row changed meanwhile.
+
+    """
+    due_at = world.clock.now() + _duration(world, store, Phase.CONNECT)
+    store = advance(world, store, Event.CONNECT, due_at=due_at)
+    world.checkpoint(Checkpoint.CONNECTING)
+    return store
+
+
+def disconnect(world: World, store: KeyStore) -> KeyStore:
     """Shut the gate, then say so in the registry: once DISCONNECTING can be read, no byte is given.
 
     Raises:
@@ -114,11 +136,56 @@ def disconnect(world: World, store: KeyStore, due_at: float) -> KeyStore:
         Conflict: the row changed meanwhile; the gate is shut, and the next draw opens it if it may.
 
     """
+    due_at = world.clock.now() + _duration(world, store, Phase.DISCONNECT)
     with world.turns.of(store.id):
         store = _reread(world, store)
-        after = store.after(Event.DISCONNECT, world.clock.now(), due_at=due_at)
+        store.require(Action.DISCONNECT)
         world.gate.shut(store.scope, store.id)
-        return _replace(world, store, after)
+        world.checkpoint(Checkpoint.GATE_SHUT)
+        store = advance(world, store, Event.DISCONNECT, due_at=due_at)
+        world.checkpoint(Checkpoint.DISCONNECTING)
+        return store
+
+
+def interrupt(world: World, cluster_id: str) -> None:
+    """Drop the live connection to a cluster that has changed: the next draw finds out what is true now."""
+    with world.registry.reading() as unit:
+        store = unit.key_store_of_cluster(cluster_id)
+    if store is not None:
+        with world.turns.of(store.id):
+            world.gate.shut(store.scope, store.id)
+
+
+def advance(
+    world: World,
+    store: KeyStore,
+    event: Event,
+    *,
+    due_at: float | None = None,
+    failure: ConnectFailed | None = None,
+) -> KeyStore:
+    """Let `event` happen to the store, in the registry and in its history.
+
+    Raises:
+        CustomKeyStoreInvalidStateException: the state machine refuses the event.
+        Conflict: the row changed meanwhile.
+
+    """
+    now = world.clock.now()
+    code = None if failure is None else failure.code
+    with world.registry.writing() as unit:
+        after = unit.replace_key_store(store, store.after(event, now, due_at=due_at, error_code=code))
+        unit.record(
+            KeyStoreEvent(
+                key_store_id=store.id,
+                at=now,
+                event=event,
+                state=after.state,
+                error_code=code,
+                detail="" if failure is None else failure.reason,
+            )
+        )
+    return after
 
 
 def cannot_communicate(key_store_id: str, reason: str) -> KMSInternalException:
@@ -129,23 +196,23 @@ def cannot_communicate(key_store_id: str, reason: str) -> KMSInternalException:
     )
 
 
-def password_identity(key_store_id: str) -> str:
-    """Name the place that a kmsuser password is sealed for."""
-    return f"key-store/{key_store_id}/kmsuser-password"
+def _is_due(world: World, store: KeyStore) -> bool:
+    if store.due_at is None or store.due_at > world.clock.now():
+        return False
+    return not world.faults.hangs(_occasion(store, _PHASES[store.state]))
 
 
-def new_password(world: World) -> str:
-    """Return a password of 32 letters and digits (KMS Developer Guide: alphanumeric, 7 to 32)."""
-    fair = 256 - 256 % len(_ALPHANUMERIC)  # beyond it, some letters would come more often than others
-    letters = ""
-    while len(letters) < KMSUSER_PASSWORD_MAX:
-        drawn = world.entropy.random_bytes(KMSUSER_PASSWORD_MAX)
-        letters += "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in drawn if byte < fair)
-    return letters[:KMSUSER_PASSWORD_MAX]
+def _duration(world: World, store: KeyStore, phase: Phase) -> float:
+    """Return how many seconds the phase takes, what faults add to it included."""
+    pace = PHASES[world.profile, store.type]
+    late = world.faults.meet(_occasion(store, phase), {Effect.LATENCY})
+    return (pace.connect if phase is Phase.CONNECT else pace.disconnect) + sum(f.seconds for f in late)
 
 
-def _is_due(store: KeyStore, now: float) -> bool:
-    return store.due_at is not None and store.due_at <= now
+def _occasion(store: KeyStore, phase: Phase) -> Occasion:
+    backing = store.backing
+    cluster_id = backing.cluster_id if isinstance(backing, CloudHsmBacking) else None
+    return Occasion(phase, store.id, cluster_id)
 
 
 def _reread(world: World, store: KeyStore) -> KeyStore:
@@ -161,106 +228,34 @@ def _replace(world: World, before: KeyStore, after: KeyStore) -> KeyStore:
         return unit.replace_key_store(before, after)
 
 
-def _complete_connect(world: World, store: KeyStore, now: float) -> KeyStore:
+def _complete_connect(world: World, store: KeyStore) -> KeyStore:
     """Connect for real. The gate opens only after the registry says CONNECTED."""
     try:
-        connection, store = _log_in_and_rotate(world, store)
+        _meet_connection_errors(world, store)
+        connection, store = log_in_and_rotate(world, store)
     except ConnectFailed as failure:
         log.info("key store %s failed to connect: %s", store.id, failure)
         current = _reread(world, store)  # the rotation may have been written ahead
-        return _replace(world, current, current.after(Event.CONNECT_FAILED, now, error_code=failure.code))
+        return advance(world, current, Event.CONNECT_FAILED, failure=failure)
     try:
-        store = _replace(world, store, store.after(Event.CONNECT_SUCCEEDED, now))
+        store = advance(world, store, Event.CONNECT_SUCCEEDED)
     except BaseException:
         connection.close()
         raise
+    world.checkpoint(Checkpoint.CONNECTED)
     world.gate.open(store.scope, store.id, connection)
     return store
 
 
+def _meet_connection_errors(world: World, store: KeyStore) -> None:
+    for fault in world.faults.meet(_occasion(store, Phase.CONNECT), {Effect.CONNECTION_ERROR}):
+        raise ConnectFailed(fault.connection_error, f"injected by {fault.id}")
+
+
 def _reopen(world: World, store: KeyStore) -> HsmConnection:
     try:
-        connection, _, _ = _log_in(world, store)
+        connection, _, _ = log_in(world, store)
     except ConnectFailed as failure:
         raise cannot_communicate(store.id, str(failure)) from failure
     world.gate.open(store.scope, store.id, connection)
     return connection
-
-
-def _log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]:
-    """Log in to the store's cluster as kmsuser; return the connection and the password that fitted.
-
-    Raises:
-        ConnectFailed: with the ConnectionErrorCode that AWS documents for what was found.
-
-    """
-    if not isinstance(store.backing, CloudHsmBacking):
-        raise ConnectFailed(
-            ConnectionErrorCode.XKS_PROXY_NOT_REACHABLE, "this simulator has no proxy client yet"
-        )
-    cluster = _usable_cluster(world, store.backing.cluster_id)
-    *unsure, last = _passwords(world, store.id, store.backing)
-    for password in unsure:
-        try:
-            return world.hsm.connect(cluster, password), cluster, password
-        except ConnectFailed as failure:
-            if failure.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
-                raise
-    return world.hsm.connect(cluster, last), cluster, last
-
-
-def _usable_cluster(world: World, cluster_id: str) -> Cluster:
-    with world.registry.reading() as unit:
-        cluster = unit.cluster(cluster_id)
-    if cluster is None:
-        raise ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, f"{cluster_id} is gone")
-    if len(cluster.active_hsms) < HSMS_TO_CONNECT:
-        raise ConnectFailed(ConnectionErrorCode.INSUFFICIENT_CLOUDHSM_HSMS, f"{cluster.id} has no active HSM")
-    if not cluster.kmsuser_exists:
-        raise ConnectFailed(ConnectionErrorCode.USER_NOT_FOUND, f"{cluster.id} has no kmsuser")
-    return cluster
-
-
-def _passwords(world: World, key_store_id: str, backing: CloudHsmBacking) -> list[str]:
-    """Return what may be kmsuser's password: after a crash in the middle of a rotation, either of two."""
-    candidates = (backing.pending_password, backing.password)
-    identity = password_identity(key_store_id)
-    try:
-        return [world.sealer.unseal(sealed, identity).decode() for sealed in candidates if sealed]
-    except SealBroken as error:
-        raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, str(error)) from error
-
-
-def _log_in_and_rotate(world: World, store: KeyStore) -> tuple[HsmConnection, KeyStore]:
-    """Log in, then change kmsuser's password to one that only the registry knows.
-
-    KMS does so on every connect (KMS Developer Guide, "AWS CloudHSM key store concepts"). A token that its
-    owner brought without the SO PIN is left as it is: nobody could ever reset it.
-    """
-    connection, cluster, password = _log_in(world, store)
-    try:
-        if cluster.crypto_officer_pin is not None:
-            store = _rotate(world, store, connection, password)
-    except HsmUnavailable as error:
-        connection.close()
-        raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, error.reason) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection, store
-
-
-def _rotate(world: World, store: KeyStore, connection: HsmConnection, password: str) -> KeyStore:
-    """Commit the new password as pending, set it, commit it as the password: no crash can lose it."""
-    assert isinstance(store.backing, CloudHsmBacking)  # noqa: S101  # only such a store has logged in
-    identity = password_identity(store.id)
-    new = new_password(world)
-    ahead = replace(
-        store.backing,
-        password=world.sealer.seal(password.encode(), identity),
-        pending_password=world.sealer.seal(new.encode(), identity),
-    )
-    store = _replace(world, store, replace(store, backing=ahead))
-    connection.set_password(password, new)
-    done = replace(ahead, password=ahead.pending_password or ahead.password, pending_password=None)
-    return _replace(world, store, replace(store, backing=done))

@@ -12,8 +12,10 @@ from hsmstore.domain.errors import (
     UnsupportedOperationException,
     ValidationException,
 )
+from hsmstore.domain.faults import Occasion, Phase
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
+from hsmstore.service.faults import strike
 from hsmstore.service.lifecycle import cannot_communicate, live_connection
 from hsmstore.service.shapes import KeyStoreId, Request, Response, text
 from hsmstore.service.world import Call, World, starting_again
@@ -70,6 +72,8 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
     key_store_id = request.custom_key_store_id
     if key_store_id is None:
         return GenerateRandomResponse(plaintext=world.entropy.random_bytes(length))
+    if world.faults.active:
+        strike(world, Occasion(Phase.DRAW, key_store_id))
     connection = world.gate.find((call.scope, key_store_id))
     if connection is not None:
         try:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
+from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import Certificates, Clock, Entropy, Hsm, HsmConnection, Registry, Sealer
 from hsmstore.domain.profile import Profile
+from hsmstore.service.faultplan import FaultPlan
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,7 +75,10 @@ class Turns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Everything outside the services, behind ports, and what this process knows of it."""
+    """Everything outside the services, behind ports, and what this process knows of it.
+
+    `checkpoint` is told each instant at which a kill would hurt most; in life it does nothing.
+    """
 
     clock: Clock
     entropy: Entropy
@@ -84,6 +89,8 @@ class World:
     home: Scope
     profile: Profile
     key_store_quota: int
+    faults: FaultPlan
+    checkpoint: Callable[[Checkpoint], None]
     gate: Gate = field(default_factory=Gate)
     turns: Turns = field(default_factory=Turns)
 

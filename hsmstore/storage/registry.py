@@ -54,6 +54,7 @@ _STORE_NAMED: Final = select(key_stores).where(*_in_scope, _store.name == bindpa
 _STORE_OF_CLUSTER: Final = select(key_stores).where(_store.cluster_id == bindparam("cluster_id"))
 _DUE: Final = select(key_stores).where(_store.due_at <= bindparam("now")).order_by(_store.due_at, _store.id)
 _CONNECTED: Final = select(key_stores).where(_store.state == ConnectionState.CONNECTED.value)
+_LATEST_CHANGE: Final = select(func.max(_store.state_since))
 _COUNT: Final = select(func.count()).select_from(key_stores).where(*_in_scope)
 _unchanged_store = (
     _store.id == bindparam("old_id"),
@@ -162,6 +163,11 @@ class SqlUnit:
     def due_key_stores(self, now: float) -> list[KeyStore]:
         """Return every store, of any scope, whose phase is over at `now`, the longest due first."""
         return [key_store_of(row) for row in self._rows(_DUE, {"now": now})]
+
+    def latest_change(self) -> float | None:
+        """Return when a store last changed its state, of any scope."""
+        latest: float | None = self._connection.execute(_LATEST_CHANGE).scalar_one()
+        return latest
 
     def connected_key_stores(self) -> list[KeyStore]:
         """Return every CONNECTED store, of any scope."""

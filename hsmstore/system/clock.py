@@ -1,16 +1,46 @@
-"""The wall clock."""
+"""The clock: the machine's, as the simulation has set it."""
 
 import time  # noqa: TID251  # this is the Clock port's own adapter
 
-
-class SystemClock:
-    """The Clock that the machine keeps. It may be set back; nothing may rely on it never doing so."""
-
-    def now(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
+from hsmstore.domain.clock import ClockSetting
 
 
 def monotonic() -> float:
     """Return seconds that only grow, for measuring how long something takes."""
     return time.monotonic()
+
+
+class SystemClock:
+    """The machine's time, read once and counted on from there, so that setting it back does no harm."""
+
+    def __init__(self, setting: ClockSetting | None = None, *, not_before: float = 0.0) -> None:
+        """Run as `setting` says, or as the machine does; never show a time before `not_before`.
+
+        `not_before` is what the last process saw: the machine may have been set back since.
+        """
+        self._started = time.time() - time.monotonic()
+        real = self.real()
+        setting = setting or ClockSetting(real, real)
+        behind = not_before - setting.at(real)
+        self._setting = setting.advanced(real, behind) if behind > 0 else setting
+
+    def now(self) -> float:
+        """Return the simulation's time, in seconds since the epoch."""
+        return self._setting.at(self.real())
+
+    def real(self) -> float:
+        """Return the machine's time, in seconds since the epoch."""
+        return self._started + time.monotonic()
+
+    @property
+    def setting(self) -> ClockSetting:
+        """How the clock is set."""
+        return self._setting
+
+    def set(self, setting: ClockSetting) -> None:
+        """Run as `setting` says from now on."""
+        self._setting = setting
+
+    def pause(self, seconds: float) -> None:
+        """Let `seconds` of real time pass."""
+        time.sleep(seconds)

@@ -17,8 +17,10 @@ from hsmstore.domain.errors import (
     RequestEntityTooLargeException,
     UnknownOperationException,
 )
+from hsmstore.domain.faults import Occasion
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
+from hsmstore.service.faults import ConnectionDropped, strike
 from hsmstore.service.world import Call, World
 from hsmstore.wire import awsjson, validation
 from hsmstore.wire.auth import Identification
@@ -62,6 +64,9 @@ class KmsApplication:
         try:
             body = self._answer(environ, request_id)
             status = _OK
+        except ConnectionDropped:
+            start_response(_OK, [("Content-Length", "1")])
+            return _Dropped()
         except Exception as error:  # noqa: BLE001  # the one way out for every refusal
             refusal = _refusal(error, request_id)
             body = awsjson.error_body(refusal)
@@ -80,7 +85,22 @@ class KmsApplication:
             request = operation.decode(body.decode())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             request = validation.decode(body, operation.request)
+        if self._world.faults.active:
+            strike(self._world, Occasion(operation.name, getattr(request, "custom_key_store_id", None)))
         return awsjson.encode(operation.serve(request, call, self._world))
+
+
+class _Dropped:
+    """A body that breaks off before its announced length: the server can only close the connection."""
+
+    def __iter__(self) -> "_Dropped":
+        return self
+
+    def __next__(self) -> bytes:
+        raise ConnectionAbortedError
+
+    def close(self) -> None:
+        """End it; WSGI asks for this."""
 
 
 def _is_awsjson(environ: Environ) -> bool:

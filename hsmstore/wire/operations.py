@@ -41,7 +41,7 @@ class Operation:
 
     def __post_init__(self) -> None:
         """Build the decoder once."""
-        object.__setattr__(self, "request", get_type_hints(self.serve)["request"])
+        object.__setattr__(self, "request", next(iter(get_type_hints(self.serve).values())))
         object.__setattr__(self, "decode", msgspec.json.Decoder(self.request).decode)
 
     @property

@@ -5,15 +5,18 @@ quicker to start; the worker runs as well in a thread, as Granian itself has it 
 """
 
 import socket
-from typing import Final
+import threading
+from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server import MTServer
+from granian.server.mt import WorkerThread
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.wire.app import Application
 
 BACKLOG: Final = 1024
+GRACE: Final = 5.0  # seconds, at the end, for what is under way
 
 
 class Server(MTServer):
@@ -37,6 +40,21 @@ class Server(MTServer):
 
     def _check_gil(self) -> None:
         """Run with the GIL, too: the worker needs none of what Granian's check protects."""
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerThread:
+        """Let neither the worker nor Granian's watch on it keep the process alive."""
+        worker = super()._spawn_worker(*args, **kwargs)
+        worker.inner.daemon = True
+        watch = threading.Thread(target=worker._watcher, daemon=True)  # noqa: SLF001  # offers no other way
+        worker._watch = watch.start  # type: ignore[method-assign]  # noqa: SLF001  # likewise
+        return worker
+
+    def _stop_workers(self) -> None:
+        """Answer what is under way, and wait no longer for a client that left its request half sent."""
+        for worker in self.wrks:
+            worker.terminate()  # type: ignore[no-untyped-call]  # Granian's
+            worker.inner.join(GRACE)
+        self.wrks.clear()
 
     def run(self) -> None:
         """Serve until a signal comes."""
