@@ -109,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pkcs11_module: (
         Annotated[Path, Meta(description="PKCS#11 module to load instead of the configuration's own.")] | None
     ) = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least severity that is logged, to standard error."),
+    ] = "info"
     crash_at: (
         Annotated[
             Checkpoint,
@@ -118,10 +122,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Meta(description="Least severity that is logged, to standard error."),
-    ] = "info"
 
     @property
     def registry_url(self) -> str:
