@@ -1,0 +1,1 @@
+"""A real server under load, stopped under load, and started where it cannot serve."""
