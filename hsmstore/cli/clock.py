@@ -4,16 +4,11 @@ The Clock port is the simulator's time, which may be simulated; a person's patie
 """
 
 from collections.abc import Iterator
-from time import gmtime, monotonic, sleep, strftime  # noqa: TID251 - see above
+from time import monotonic, sleep  # noqa: TID251 - see above
 from typing import Final
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
-
-
-def today() -> str:
-    """Return the date as a credential scope has it, such as 20260131."""
-    return strftime("%Y%m%d", gmtime())
 
 
 def pauses(timeout: float) -> Iterator[float]:

@@ -12,7 +12,6 @@ import msgspec
 
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.draw import drawn_bytes
-from hsmstore.cli.store import all_stores
 from hsmstore.cli.views import ClusterView, CreatedView, StoreView
 
 MARKER: Final = "demo.json"
@@ -33,7 +32,7 @@ def demo_key_store(simulator: Simulator, data_dir: Path) -> str | None:
     None: the registry was in use before there was a demo.
     """
     marker = _read(data_dir)
-    if marker is None and (_clusters(simulator) or all_stores(simulator)):
+    if marker is None and (_clusters(simulator) or simulator.key_stores()):
         marker = _write(data_dir, Marker(complete=True))
     if marker is not None and marker.complete:
         return marker.custom_key_store_id
@@ -45,7 +44,7 @@ def demo_key_store(simulator: Simulator, data_dir: Path) -> str | None:
 
 def _finish(simulator: Simulator) -> str:
     """Do what is left of: a cluster, a key store on it, its connecting."""
-    stores = simulator.read(all_stores(simulator), list[StoreView])
+    stores = simulator.read(simulator.key_stores(), list[StoreView])
     store = next((store for store in stores if store.custom_key_store_name == NAME), None)
     key_store_id = store.custom_key_store_id if store else _create(simulator)
     if store is None or store.connection_state == "DISCONNECTED":

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from hsmstore.cli import screen
-from hsmstore.cli.client import Answer, Simulator
+from hsmstore.cli.client import Simulator
 from hsmstore.cli.options import AsJson, StoreId, read_text, required_secret, takes_secret
 from hsmstore.cli.views import ClusterView, CreatedView, StoreView
 from hsmstore.cli.waiting import entry_of, require_state, settled
@@ -76,7 +76,7 @@ def _trust_anchor(simulator: Simulator, cluster_id: str, file: Path | None) -> s
 def list_stores(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the key stores of the account and Region."""
     simulator: Simulator = context.obj.simulator
-    entries = all_stores(simulator)
+    entries = simulator.key_stores()
     if as_json:
         screen.document({"CustomKeyStores": entries})
         return
@@ -95,18 +95,6 @@ def list_stores(context: typer.Context, *, as_json: AsJson = False) -> None:
             for store in simulator.read(entries, list[StoreView])
         ],
     )
-
-
-def all_stores(simulator: Simulator) -> list[Answer]:
-    """Return the entries of every page of DescribeCustomKeyStores."""
-    entries: list[Answer] = []
-    marker: str | None = None
-    while True:
-        page = simulator.kms("DescribeCustomKeyStores", Marker=marker)
-        entries += simulator.read(page.get("CustomKeyStores"), list[Answer])
-        marker = page.get("NextMarker")
-        if marker is None:
-            return entries
 
 
 @app.command("show")

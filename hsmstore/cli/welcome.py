@@ -12,7 +12,6 @@ from hsmstore.cli.client import Refused, Simulator
 from hsmstore.cli.draw import drawn_bytes
 from hsmstore.cli.exits import ending_of
 from hsmstore.cli.first_start import demo_key_store
-from hsmstore.cli.store import all_stores
 from hsmstore.cli.views import StoreView
 from hsmstore.cli.waiting import Unsettled, settled
 from hsmstore.settings import Settings
@@ -67,7 +66,7 @@ def _look(simulator: Simulator, settings: Settings) -> Found:
     demo = demo_key_store(simulator, settings.data_dir) if settings.demo else None
     if demo is not None:
         _await(simulator, demo)
-    stores = simulator.read(all_stores(simulator), list[StoreView])
+    stores = simulator.read(simulator.key_stores(), list[StoreView])
     connected = [store for store in stores if store.connection_state == "CONNECTED"]
     connected.sort(key=lambda store: store.custom_key_store_id != demo)
     tried = connected[0] if connected else None

@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from hsmstore.cli.client import Refused, Simulator, Unreachable
-from hsmstore.cli.store import all_stores
 from hsmstore.cli.views import StoreView
 from hsmstore.settings import BadSetting
 from tests.cli.endpoint import answering
@@ -152,5 +151,5 @@ def test_every_page_is_read() -> None:
         {"CustomKeyStores": [{"n": 3}], "Truncated": False},
     ]
     with answering(200, *pages) as endpoint:
-        assert all_stores(Simulator(endpoint.url)) == [{"n": 1}, {"n": 2}, {"n": 3}]
+        assert Simulator(endpoint.url).key_stores() == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert [json.loads(asked.body) for asked in endpoint.asked] == [{}, {"Marker": "next"}]

@@ -9,7 +9,6 @@ import pytest
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.clock import pauses
 from hsmstore.cli.first_start import MARKER, NAME, demo_key_store
-from hsmstore.cli.store import all_stores
 from hsmstore.cli.waiting import settled
 from tests.server import PASSWORD, Server, running
 
@@ -53,7 +52,7 @@ def test_first_start_makes_one(simulator: Simulator, tmp_path: Path) -> None:
     marker = json.loads((tmp_path / MARKER).read_text())
     assert marker == {"Complete": True, "CustomKeyStoreId": key_store_id}
     assert demo_key_store(simulator, tmp_path) == key_store_id
-    assert (len(all_stores(simulator)), len(_clusters(simulator))) == (1, 1)
+    assert (len(simulator.key_stores()), len(_clusters(simulator))) == (1, 1)
     assert [file.name for file in tmp_path.iterdir()] == [MARKER]
 
 
@@ -61,7 +60,7 @@ def test_deleted_stays_deleted(simulator: Simulator, tmp_path: Path) -> None:
     """A demo that its user has deleted is not made again."""
     (tmp_path / MARKER).write_text('{"Complete": true, "CustomKeyStoreId": "cks-deleted"}')
     assert demo_key_store(simulator, tmp_path) == "cks-deleted"
-    assert (all_stores(simulator), _clusters(simulator)) == ([], [])
+    assert (simulator.key_stores(), _clusters(simulator)) == ([], [])
 
 
 def test_registry_in_use_gets_none(simulator: Simulator, tmp_path: Path) -> None:
@@ -70,14 +69,14 @@ def test_registry_in_use_gets_none(simulator: Simulator, tmp_path: Path) -> None
     assert demo_key_store(simulator, tmp_path) is None
     simulator.manage("DELETE", "clusters", cluster)
     assert demo_key_store(simulator, tmp_path) is None
-    assert all_stores(simulator) == []
+    assert simulator.key_stores() == []
 
 
 def test_marker_that_cannot_be_read(simulator: Simulator, tmp_path: Path) -> None:
     """A damaged marker still says that there has been a first start."""
     (tmp_path / MARKER).write_text("{")
     assert demo_key_store(simulator, tmp_path) is None
-    assert all_stores(simulator) == []
+    assert simulator.key_stores() == []
 
 
 def test_crash_before_the_cluster(simulator: Simulator, tmp_path: Path) -> None:
@@ -100,7 +99,7 @@ def test_crash_after_the_store(simulator: Simulator, tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text(INTERRUPTED)
     assert demo_key_store(simulator, tmp_path) == key_store_id
     assert _connected(simulator, key_store_id)
-    assert (len(all_stores(simulator)), len(_clusters(simulator))) == (1, 1)
+    assert (len(simulator.key_stores()), len(_clusters(simulator))) == (1, 1)
 
 
 def test_crash_after_the_connect(simulator: Simulator, tmp_path: Path) -> None:

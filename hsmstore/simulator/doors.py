@@ -1,0 +1,147 @@
+"""HTTP to a simulator: what is sent, and what an answer means."""
+
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import gmtime, strftime  # noqa: TID251 - the date of a credential scope is the caller's own
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+TIMEOUT: Final = 60.0
+"""Seconds of silence after which the simulator counts as unreachable. Making a token takes one or two."""
+
+ENDPOINT: Final = "http://127.0.0.1:4599"
+CLIENT_ERRORS: Final = 400
+
+Answer = dict[str, Any]
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """The simulator answered with an AWS error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+
+
+class Unreachable(Exception):
+    """Nothing at the endpoint answers as the simulator does."""
+
+
+class Doors:
+    """A simulator's two doors: KMS's own wire, and the management API.
+
+    `account` and `region` are sent only when given; the server has its own.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = ENDPOINT,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """Remember where the simulator is; nothing is sent yet.
+
+        Raises:
+            ValueError: `endpoint` is no http(s) URL.
+
+        """
+        try:
+            url = urlsplit(endpoint)
+            host, self._port = url.hostname, url.port
+        except ValueError:
+            host = None
+        if host is None or url.scheme not in {"http", "https"}:
+            raise ValueError(f"{endpoint!r} is not a URL such as {ENDPOINT}")
+        self.endpoint = endpoint.rstrip("/")
+        self.account = account
+        self.region = region
+        self._host = host
+        self._timeout = timeout
+        self._connection = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        self._prefix = url.path.rstrip("/")
+
+    def kms(self, operation: str, **members: object) -> Answer:
+        """Call a KMS operation; members that are None are left out."""
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"TrentService.{operation}",
+            **self._authorization(),
+        }
+        return self._call("POST", "/", headers, _present(members))
+
+    def manage(self, method: str, *path: str, **members: object) -> Answer:
+        """Call the management API at /_hsmstore/<path>; a GET sends its members as the query."""
+        target = "/_hsmstore/" + "/".join(quote(part, safe="", errors="replace") for part in path)
+        given = _present(members)
+        if method == "GET":
+            return self._call(method, f"{target}?{urlencode(given)}" if given else target, {}, None)
+        return self._call(method, target, {"Content-Type": "application/json"}, given)
+
+    @property
+    def scope(self) -> dict[str, str | None]:
+        """What was given of account and Region, as members of the management API."""
+        return {"AccountId": self.account, "Region": self.region}
+
+    def _authorization(self) -> dict[str, str]:
+        """Return a header whose credential scope says who calls; it is not a signature."""
+        if self.account is None and self.region is None:
+            return {}
+        region = self.region or self.member(self.manage("GET", "health"), "region", str)
+        scope = f"{self.account or 'hsmstore'}/{strftime('%Y%m%d', gmtime())}/{region}/kms/aws4_request"
+        return {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"
+        }
+
+    def _call(
+        self, method: str, target: str, headers: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> Answer:
+        connection = self._connection(self._host, self._port, timeout=self._timeout)
+        try:
+            encoded = None if body is None else json.dumps(body)
+            connection.request(method, self._prefix + target, encoded, dict(headers))
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Unreachable(f"cannot reach the simulator at {self.endpoint} ({reason})") from error
+        finally:
+            connection.close()
+        return self._understood(response.status, content)
+
+    def _understood(self, status: int, content: bytes) -> Answer:
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self.stranger(f"HTTP {status}, but not with a JSON object")
+        if status < CLIENT_ERRORS:
+            return answer
+        if "__type" not in answer:
+            raise self.stranger(f"HTTP {status} and {json.dumps(answer)[:200]}")
+        code = str(answer["__type"]).rpartition("#")[2]
+        raise Refused(code, str(answer.get("message") or answer.get("Message") or ""))
+
+    def stranger(self, what: str) -> Unreachable:
+        """Return the error of an endpoint that answers, and not as a simulator."""
+        return Unreachable(f"what answers at {self.endpoint} is not a simulator at work: it said {what}")
+
+    def member(self, answer: Answer, name: str, kind: type[T]) -> T:
+        """Return a member of an answer, which a simulator's has.
+
+        Raises:
+            Unreachable: this one has not.
+
+        """
+        value = answer.get(name)
+        if not isinstance(value, kind):
+            raise self.stranger(f"{json.dumps(answer)[:200]}, without {name}")
+        return value
+
+
+def _present(members: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}
