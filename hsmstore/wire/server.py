@@ -17,6 +17,22 @@ from hsmstore.wire.app import Application
 
 BACKLOG: Final = 1024
 GRACE: Final = 5.0  # seconds, at the end, for what is under way
+LOOK_UP: Final = 0.5  # seconds between two looks for a signal
+
+
+class _Interrupt(threading.Event):
+    """What Granian's main thread waits for.
+
+    Python runs a signal's handler in the main thread only, and a wait without end may sleep through a signal
+    that comes as it begins, or that the kernel gives to another thread.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, and look up now and then."""
+        while not super().wait(LOOK_UP if timeout is None else timeout):
+            if timeout is not None:
+                return False
+        return True
 
 
 class Server(MTServer):
@@ -37,6 +53,7 @@ class Server(MTServer):
             log_enabled=False,
         )
         self._application = application
+        self.main_loop_interrupt = _Interrupt()
 
     def _check_gil(self) -> None:
         """Run with the GIL, too: the worker needs none of what Granian's check protects."""

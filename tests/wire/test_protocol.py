@@ -5,11 +5,13 @@ import json
 import socket
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server import Server, external_members
+from tests.server import Server, external_members, running
 from tests.wire.raw import CONTENT_TYPE, HEADERS, TARGET, bodies, chunked, exchange, request, resident
 from tests.wire.refusals import Refusal, code, read, refusal
 
@@ -257,6 +259,18 @@ def test_client_goes_in_the_middle(server: Server) -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
             connection.sendall(request(DRAW[:7], length=len(DRAW)))
     assert server.call("GenerateRandom", DRAW).status == 200
+
+
+@pytest.mark.simulator_only(reason="AWS does not stop.")
+def test_half_sent_requests_do_not_keep_it_alive(tmp_path: Path) -> None:
+    """A server that is told to stop waits a few seconds for half-sent requests, and then ends in order."""
+    with running(tmp_path / "data", "--profile", "instant") as server, ExitStack() as clients:
+        for _ in range(8):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            client.sendall(request(DRAW[:7], length=len(DRAW)))
+        assert server.stop() == 0
+        server.start()
+        assert server.call("GenerateRandom", DRAW).status == 200
 
 
 @pytest.mark.aws_documented
