@@ -162,7 +162,7 @@ def raised(function: Callable[..., Any], seen: set[Any]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name | ast.Attribute):
             found = _resolved(node, function.__globals__)
-            if isinstance(found, type) and issubclass(found, AwsError):
+            if isinstance(found, type) and issubclass(found, AwsError) and found is not AwsError:
                 yield found.__name__
             elif inspect.isfunction(found) and found.__module__.startswith("hsmstore.service"):
                 yield from raised(found, seen)
