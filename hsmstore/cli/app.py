@@ -8,7 +8,18 @@ import typer
 from typer.core import TyperGroup
 
 import hsmstore
-from hsmstore.cli import cluster, database, demo, doctor, draw, screen, serve, store
+from hsmstore.cli import (
+    cluster,
+    database,
+    demo,
+    doctor,
+    draw,
+    fault,
+    screen,
+    serve,
+    simulated_clock,
+    store,
+)
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
@@ -21,7 +32,10 @@ from hsmstore.settings import (
     environment,
 )
 
-COMMANDS: Final = ("serve", "demo", "cluster", "store", "random", "db", "doctor")
+COMMANDS: Final = (
+    *("serve", "demo", "cluster", "store", "random"),
+    *("clock", "fault", "hold", "release", "db", "doctor"),
+)
 
 EPILOG: Final = (
     "\b\nExit codes:\n"
@@ -53,6 +67,10 @@ app.command("serve")(serve.serve)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(store.app, name="store")
 app.command("random")(draw.random)
+app.add_typer(simulated_clock.app, name="clock")
+app.add_typer(fault.app, name="fault")
+app.command("hold")(fault.hold)
+app.command("release")(fault.release)
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

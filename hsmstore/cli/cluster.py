@@ -5,14 +5,15 @@ from typing import Annotated, Final
 
 import typer
 
-from hsmstore.cli import screen
-from hsmstore.cli.client import Answer, Simulator
-from hsmstore.cli.options import AsJson, ClusterId, read_text, required_secret, takes_secret
-from hsmstore.cli.views import ClusterView
+from hsmstore.cli import cluster_parts, kmsuser, screen
+from hsmstore.cli.client import Simulator
+from hsmstore.cli.cluster_card import show_certificate, show_cluster
+from hsmstore.cli.options import AsJson, ClusterId, read_text, takes_secret
+from hsmstore.cli.views import BackupView, ClusterView
 
 app: Final = typer.Typer(help="Make and keep clusters, stand-ins for AWS CloudHSM.")
-kmsuser: Final = typer.Typer(help="Keep kmsuser, as whom KMS logs in to a cluster.")
-app.add_typer(kmsuser, name="kmsuser")
+
+Backup = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id: backup-…")]
 
 CLUSTERS: Final = "clusters"
 
@@ -52,8 +53,9 @@ def create(
         CryptoOfficerPin=pin and pin.rstrip("\r\n"),
         **simulator.scope,
     )
-    _show(simulator, answer, as_json=as_json)
+    show_cluster(simulator, answer, as_json=as_json)
     if not as_json:
+        show_certificate(simulator, answer)
         cluster_id = simulator.read(answer, ClusterView).cloud_hsm_cluster_id
         screen.line(f"\nnext: hsmstore store create NAME --cluster {cluster_id}")
 
@@ -85,9 +87,12 @@ def list_clusters(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson = False) -> None:
-    """Show a cluster, its HSMs and its certificate."""
+    """Show a cluster, its parts and its certificate."""
     simulator: Simulator = context.obj.simulator
-    _show(simulator, simulator.manage("GET", CLUSTERS, cluster_id), as_json=as_json)
+    answer = simulator.cluster(cluster_id).describe()
+    show_cluster(simulator, answer, as_json=as_json)
+    if not as_json:
+        show_certificate(simulator, answer)
 
 
 @app.command("delete")
@@ -100,57 +105,63 @@ def delete(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson = F
         screen.line(f"{cluster_id} is deleted")
 
 
-@kmsuser.command("create")
-@takes_secret("password", "kmsuser's password, 7 to 32 characters")
-def create_kmsuser(
-    context: typer.Context, cluster_id: ClusterId, *, password: str | None, as_json: AsJson = False
-) -> None:
-    """Make kmsuser in a cluster that has none."""
+app.add_typer(cluster_parts.hsm, name="hsm")
+app.add_typer(cluster_parts.network, name="network")
+app.add_typer(cluster_parts.subnet, name="subnet")
+app.add_typer(kmsuser.app, name="kmsuser")
+
+
+@app.command("backup")
+def back_up(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson = False) -> None:
+    """Back a cluster up: its token with keys and users, its certificate."""
     simulator: Simulator = context.obj.simulator
-    secret = required_secret("password", password)
-    answer = simulator.manage("POST", CLUSTERS, cluster_id, "kmsuser", Password=secret)
-    _show(simulator, answer, as_json=as_json)
+    answer = simulator.manage("POST", CLUSTERS, cluster_id, "backups")
+    if as_json:
+        screen.document(answer)
+    else:
+        backup_id = simulator.read(answer, BackupView).backup_id
+        screen.line(f"{backup_id} is made; next: hsmstore cluster restore {backup_id}")
 
 
-@kmsuser.command("set-password")
-@takes_secret("password", "kmsuser's new password, 7 to 32 characters")
-def set_password(
-    context: typer.Context, cluster_id: ClusterId, *, password: str | None, as_json: AsJson = False
-) -> None:
-    """Set kmsuser's password in the cluster.
-
-    KMS does not learn of it: tell it with `hsmstore store update`.
-    """
+@app.command("backups")
+def list_backups(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the backups of all clusters."""
     simulator: Simulator = context.obj.simulator
-    secret = required_secret("password", password)
-    answer = simulator.manage("PUT", CLUSTERS, cluster_id, "kmsuser", Password=secret)
-    _show(simulator, answer, as_json=as_json)
-
-
-@kmsuser.command("delete")
-def delete_kmsuser(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson = False) -> None:
-    """Delete kmsuser from a cluster."""
-    simulator: Simulator = context.obj.simulator
-    _show(simulator, simulator.manage("DELETE", CLUSTERS, cluster_id, "kmsuser"), as_json=as_json)
-
-
-def _show(simulator: Simulator, answer: Answer, *, as_json: bool) -> None:
+    answer = simulator.manage("GET", "backups")
     if as_json:
         screen.document(answer)
         return
-    cluster = simulator.read(answer, ClusterView)
-    token = cluster.token
-    screen.card(
+    screen.table(
+        ["BACKUP", "CLUSTER", "REGION", "CREATED"],
         [
-            ("cluster", cluster.cloud_hsm_cluster_id),
-            ("state", cluster.state),
-            ("account", cluster.account_id),
-            ("Region", cluster.region),
-            ("created", screen.moment(cluster.create_timestamp)),
-            ("kmsuser", "exists" if cluster.kmsuser_exists else "does not exist"),
-            ("token", f"{token.label}, serial {token.serial_number}, {token.profile}" if token else "none"),
-            *((hsm.hsm_id, f"{hsm.availability_zone} {hsm.state}") for hsm in cluster.hsms),
-        ]
+            [backup.backup_id, backup.cluster_id, backup.region, screen.moment(backup.create_timestamp)]
+            for backup in simulator.read(answer.get("Backups"), list[BackupView])
+        ],
     )
-    screen.line()
-    screen.line(cluster.trust_anchor_certificate.rstrip())
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    backup_id: Backup,
+    *,
+    hsms: Annotated[int | None, typer.Option(help="How many HSMs.", show_default="2")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new cluster from a backup; it has the same certificate."""
+    simulator: Simulator = context.obj.simulator
+    answer = simulator.manage("POST", "backups", backup_id, "restore", HsmCount=hsms)
+    show_cluster(simulator, answer, as_json=as_json)
+    if not as_json:
+        cluster_id = simulator.read(answer, ClusterView).cloud_hsm_cluster_id
+        screen.line(f"\nnext: hsmstore store update STORE --cluster {cluster_id}")
+
+
+@app.command("delete-backup")
+def delete_backup(context: typer.Context, backup_id: Backup, *, as_json: AsJson = False) -> None:
+    """Delete a backup."""
+    answer = context.obj.simulator.manage("DELETE", "backups", backup_id)
+    if as_json:
+        screen.document(answer)
+    else:
+        screen.line(f"{backup_id} is deleted")

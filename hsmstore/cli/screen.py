@@ -14,7 +14,7 @@ from typing import IO, Final, Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from hsmstore.cli.waiting import Tell
@@ -85,7 +85,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    grid = Table(*headings, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    columns = [Column(heading, overflow="fold") for heading in headings]  # an id is never cut
+    grid = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
         grid.add_row(*(Text(_printable(cell), style=STYLES.get(cell, "")) for cell in row))
     return grid
@@ -97,6 +98,18 @@ def card(members: Iterable[tuple[str, str]]) -> None:
     for label, value in members:
         grid.add_row(Text(label, style="dim"), Text(_printable(value), style=STYLES.get(value, "")))
     _render(grid)
+
+
+def happening(at: float, subject: str, words: Sequence[str]) -> None:
+    """Put a line of what happened, and when, on standard output."""
+    console = _console(sys.stdout)
+    text = Text(f"{moment(at)}  {subject}  ")
+    for word in words:
+        text.append(f"{_printable(word)}  ", style=STYLES.get(word, ""))
+    text.rstrip()
+    with console.capture() as capture:
+        console.print(text, soft_wrap=True)
+    write(capture.get())
 
 
 def _render(grid: Table) -> None:

@@ -1,11 +1,11 @@
-"""`hsmstore store`: the six operations on custom key stores, over the AWS wire."""
+"""`hsmstore store`: the operations on custom key stores, over the AWS wire."""
 
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from hsmstore.cli import screen
+from hsmstore.cli import explaining, screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.options import AsJson, StoreId, read_text, required_secret, takes_secret
 from hsmstore.cli.views import ClusterView, CreatedView, StoreView
@@ -101,6 +101,10 @@ def list_stores(context: typer.Context, *, as_json: AsJson = False) -> None:
 def show(context: typer.Context, key_store_id: StoreId, *, as_json: AsJson = False) -> None:
     """Show a key store."""
     _show(context.obj.simulator, key_store_id, as_json=as_json)
+
+
+app.command("explain")(explaining.explain)
+app.command("watch")(explaining.watch)
 
 
 @app.command("connect")

@@ -1,7 +1,7 @@
 """Why a connect fails, what brings that about here, and the documented fix.
 
 The fixes are the KMS Developer Guide's ("Fix an AWS CloudHSM key store"), as commands of hsmstore. In a
-command `{store}` and `{cluster}` stand for the ids.
+command `{store}` and `{cluster}` stand for the ids; what is in capitals is for the reader to fill in.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ CAUSES: Final[Mapping[Code, Cause]] = MappingProxyType(
     {
         Code.INVALID_CREDENTIALS: Cause(
             "KMS does not have the current password of kmsuser: it was changed behind its back.",
-            "cluster kmsuser set-password {cluster}",
+            "cluster kmsuser set-password {cluster} --password NEW-PASSWORD",
             (
-                "cluster kmsuser set-password {cluster}",
-                "store update {store} --password …  (the same password)",
+                "cluster kmsuser set-password {cluster} --password NEW-PASSWORD",
+                "store update {store} --password NEW-PASSWORD",
             ),
         ),
         Code.USER_LOCKED_OUT: Cause(
             "kmsuser is locked out after five wrong passwords in a row.",
-            "store connect {store}  (with a wrong password, five times)",
+            "store connect {store}  # five times, with a wrong password",
             (
-                "cluster kmsuser set-password {cluster}  (the crypto officer's reset lifts the lock)",
-                "store update {store} --password …  (the same password)",
+                "cluster kmsuser set-password {cluster} --password NEW-PASSWORD  # which lifts the lock",
+                "store update {store} --password NEW-PASSWORD",
             ),
         ),
         Code.USER_LOGGED_IN: Cause(
@@ -47,23 +47,24 @@ CAUSES: Final[Mapping[Code, Cause]] = MappingProxyType(
         ),
         Code.USER_NOT_FOUND: Cause(
             "kmsuser does not exist in the cluster, or not on every one of its HSMs.",
-            "cluster kmsuser delete {cluster}  (with --hsm: on one HSM)",
+            "cluster kmsuser delete {cluster}  # with --hsm HSM: on one HSM alone",
             (
-                "cluster kmsuser create {cluster}",
-                "store update {store} --password …  (the same password)",
+                "cluster kmsuser create {cluster} --password NEW-PASSWORD",
+                "store update {store} --password NEW-PASSWORD",
             ),
         ),
         Code.INSUFFICIENT_CLOUDHSM_HSMS: Cause(
             "The cluster has no active HSM.",
-            "cluster hsm stop {cluster} HSM  (each of them)",
-            ("cluster hsm add {cluster}  (or start a stopped one)",),
+            "cluster hsm stop {cluster} HSM  # each of them",
+            ("cluster hsm add {cluster}  # or: cluster hsm start {cluster} HSM",),
         ),
         Code.CLUSTER_NOT_FOUND: Cause(
             "The cluster has been deleted, or its id is wrong.",
             "cluster delete {cluster}",
             (
-                "cluster restore BACKUP",
-                "store update {store} --cluster NEW-CLUSTER --password …",
+                "cluster restore BACKUP  # one of: hsmstore cluster backups",
+                "cluster kmsuser set-password NEW-CLUSTER --password NEW-PASSWORD",
+                "store update {store} --cluster NEW-CLUSTER --password NEW-PASSWORD",
             ),
         ),
         Code.NETWORK_ERRORS: Cause(
@@ -76,7 +77,7 @@ CAUSES: Final[Mapping[Code, Cause]] = MappingProxyType(
             "cluster subnet delete {cluster} SUBNET",
             (
                 "cluster backup {cluster}",
-                "cluster restore BACKUP  (in life: into new subnets)",
+                "cluster restore BACKUP  # into new subnets",
                 "store update {store} --cluster NEW-CLUSTER",
             ),
         ),
@@ -86,13 +87,16 @@ CAUSES: Final[Mapping[Code, Cause]] = MappingProxyType(
             ("cluster subnet set {cluster} SUBNET --free-addresses 100",),
         ),
         Code.INTERNAL_ERROR: Cause(
-            "KMS failed within; here, the PKCS#11 module did.",
-            "serve --pkcs11-module …  (one that fails)",
-            ("doctor  (and mend what it finds)",),
+            "KMS failed within: here, its PKCS#11 module did, or a fault says so.",
+            "fault add connect connection-error INTERNAL_ERROR --store {store}",
+            (
+                "doctor  # what it finds of modules and tokens, it tells how to mend",
+                "fault clear  # where a fault says so",
+            ),
         ),
         Code.XKS_PROXY_NOT_REACHABLE: Cause(
             "The external key store proxy does not answer: this simulator has no proxy client yet.",
-            "store connect {store}  (of an external key store)",
+            "store connect {store}  # of an external key store",
             (),
         ),
     }

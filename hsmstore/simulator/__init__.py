@@ -13,7 +13,7 @@ What breaks a cluster in life is done to the cluster:
     >>> _ = cluster.cut_network()
     >>> simulator.random(32, store)
     Traceback (most recent call last):
-    hsmstore.simulator.doors.Refused: KMSInternalException: KMS cannot communicate with the CloudHSM cluster ...
+    hsmstore.simulator.doors.Refused: KMSInternalException: KMS cannot communicate with ...
     >>> _ = cluster.restore_network()
     >>> len(simulator.random(32, store))
     32
@@ -23,7 +23,7 @@ What a test wants *now* is a fault:
     >>> fault = simulator.faults.add("draw", "exception", "ThrottlingException", store=store, times=1)
     >>> simulator.random(32, store)
     Traceback (most recent call last):
-    hsmstore.simulator.doors.Refused: ThrottlingException: You have exceeded the rate at which you may call KMS. ...
+    hsmstore.simulator.doors.Refused: ThrottlingException: You have exceeded ...
     >>> simulator.faults.remove(fault["FaultId"])
 
 A phase can be held, so that a client is seen to wait, and the clock need not be waited for:

@@ -119,7 +119,7 @@ def test_help_fits(hsmstore: CommandLine) -> None:
     """No line of a help is cut off, and none is longer than 80 characters."""
     for path in ([], *(path.split()[1:] for path in LEAVES)):
         shown = hsmstore(*path, "--help")
-        assert "..." not in shown.out.replace("[ARGS]...", "")
+        assert "..." not in shown.out.replace("]...", "")
         assert max(map(len, shown.out.splitlines())) <= 80, path
 
 
