@@ -35,6 +35,7 @@ from hsmstore.wire.server import Server, require_free
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at what is due
+TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
 
 
 def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
@@ -49,7 +50,7 @@ def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
     with owned(settings.data_dir), open_world(settings) as world:
         health = Health(world)
         application = KmsApplication(world, management_application(world, health))
-        server = Server(application, settings.host, settings.port, settings.threads)
+        server = Server(application, settings.host, settings.port, settings.threads, world.faults.end)
         ticker = Ticker(world)
         announcer = threading.Thread(
             target=_announce, args=(settings, health, when_ready), name="announcer", daemon=True
@@ -85,7 +86,7 @@ def open_world(settings: Settings) -> Iterator[World]:
         home=Scope(settings.account, settings.region),
         profile=settings.profile,
         key_store_quota=settings.key_store_quota,
-        faults=FaultPlan(registry, clock),
+        faults=FaultPlan(registry, clock, holds=settings.threads - 1),
         checkpoint=checkpoint(settings.crash_at),
     )
     try:
@@ -108,19 +109,23 @@ class Ticker(threading.Thread):
     def run(self) -> None:
         """Tick until told to stop; a tick that fails is logged and the next one tries again."""
         self._guarded(lifecycle.resume)
-        while not self._stopping.wait(TICK):
-            self._guarded(lifecycle.settle)
+        went = True
+        while not self._stopping.wait(TICK if went else TICK_AFTER_FAILURE):
+            went = self._guarded(lifecycle.settle) is True
 
     def stop(self) -> None:
         """End after the tick under way."""
         self._stopping.set()
         self.join()
 
-    def _guarded(self, step: Callable[[World], None]) -> None:
+    def _guarded(self, step: Callable[[World], bool | None]) -> bool | None:
         try:
-            step(self._world)
+            return step(self._world)
+        except EnvironmentUnfit as error:
+            log.warning("the ticker could not %s: %s", step.__name__, error)
         except Exception:
             log.exception("the ticker could not %s", step.__name__)
+        return None
 
 
 def upgrade_registry(settings: Settings) -> None:

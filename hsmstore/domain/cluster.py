@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.limits import FAILED_LOGINS_MAX
 
 
 class ClusterState(StrEnum):
@@ -89,6 +90,11 @@ class Cluster:
     version: int = 1
 
     @property
+    def present_hsms(self) -> tuple[HsmUnit, ...]:
+        """The HSMs that there are; of the last one deleted its row stays, for the users that it knew."""
+        return tuple(hsm for hsm in self.hsms if hsm.state is not HsmState.DELETED)
+
+    @property
     def active_hsms(self) -> tuple[HsmUnit, ...]:
         """The HSMs that answer."""
         return tuple(hsm for hsm in self.hsms if hsm.state is HsmState.ACTIVE)
@@ -102,6 +108,11 @@ class Cluster:
     def kmsuser_exists(self) -> bool:
         """Whether every HSM knows kmsuser: KMS may reach any of them."""
         return bool(self.hsms) and all(hsm.has_kmsuser for hsm in self.hsms)
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether kmsuser has had too many wrong passwords in a row."""
+        return self.failed_logins >= FAILED_LOGINS_MAX
 
     def with_kmsuser(self, *, exists: bool, hsm_id: str | None = None) -> "Cluster":
         """Return the cluster with kmsuser made or deleted on one HSM, or on all."""

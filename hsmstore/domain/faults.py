@@ -7,7 +7,7 @@ occasion is struck depends on the fault alone, its seed included, so a run can b
 import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hsmstore.domain.keystore import ConnectionErrorCode
 
@@ -18,6 +18,20 @@ class Phase(StrEnum):
     CONNECT = "connect"
     DISCONNECT = "disconnect"
     DRAW = "draw"
+
+
+OPERATIONS: Final = frozenset(
+    {
+        "CreateCustomKeyStore",
+        "DescribeCustomKeyStores",
+        "ConnectCustomKeyStore",
+        "DisconnectCustomKeyStore",
+        "UpdateCustomKeyStore",
+        "DeleteCustomKeyStore",
+        "GenerateRandom",
+    }
+)
+"""The operations that can be struck: those of the wire."""
 
 
 class Effect(StrEnum):
@@ -35,6 +49,11 @@ class Effect(StrEnum):
     """A call's connection is closed without an answer."""
     HANG = "hang"
     """A phase does not end, and a call is not answered, while the fault is in the plan."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether an occasion that was struck has met its last fault."""
+        return self is not Effect.LATENCY
 
 
 class Occasion(NamedTuple):

@@ -32,10 +32,6 @@ class Clock(Protocol):
         """Run as `setting` says from now on."""
         ...
 
-    def pause(self, seconds: float) -> None:
-        """Let `seconds` of real time pass."""
-        ...
-
 
 class Entropy(Protocol):
     """The system's random numbers."""

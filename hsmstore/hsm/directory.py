@@ -3,7 +3,7 @@
     <cluster-id>/
         softhsm2.conf        from softhsm/softhsm2.conf.template; written anew when the directory has moved
         tokens/<uuid>/       SoftHSM2's own: one token
-        token.object.bak     token.object as it was after creation or the last change of the password
+        token.object.bak     token.object as it was after creation, the last login or change of the password
         kmsuser.lck          locked while kmsuser is logged in
         token.lck            locked while anybody of ours writes the token
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.hsm.tokenfile import is_whole
 from hsmstore.resources import resource
 
 CONFIGURATION: Final = "softhsm2.conf"
@@ -81,16 +82,26 @@ class ClusterDirectory:
         if token_object is not None:
             _write_durably(self._backup, token_object.read_bytes())
 
-    def restore(self) -> bool:
-        """Put the copy back where token.object has become shorter than it, and tell whether that was so.
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether token.object is missing or not whole. One without a token is not: it was deleted."""
+        token_object = self.token_object()
+        if token_object is None:
+            return False
+        return not (token_object.exists() and is_whole(token_object.read_bytes()))
 
-        A token whose directory is gone was deleted, not damaged: it stays gone.
+    @property
+    def has_backup(self) -> bool:
+        """Whether there is a copy of token.object."""
+        return self._backup.exists()
+
+    def restore(self) -> bool:
+        """Put the copy back where token.object has been cut short, and tell whether that was so.
+
+        A token that somebody has initialised anew is whole, and stays as it is.
         """
         token_object = self.token_object()
-        if token_object is None or not self._backup.exists():
-            return False
-        size = token_object.stat().st_size if token_object.exists() else 0
-        if size >= self._backup.stat().st_size:
+        if token_object is None or not self.has_backup or not self.is_cut_short:
             return False
         _write_durably(token_object, self._backup.read_bytes())
         return True

@@ -71,7 +71,7 @@ class Session:
                 if self._token_object is not None:
                     os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
                 if (now := self._monotonic()) >= self._probe_due:
-                    self._slot.get_token()
+                    _require_kmsuser(self._slot.get_token())
                     self._probe_due = now + PROBE_INTERVAL
                 octets = self._session.generate_random(8 * length)
             except pkcs11.PKCS11Error as error:
@@ -113,6 +113,12 @@ class Session:
         if os.getpid() == self._pid:
             with self._lock:
                 self._held.close()
+
+
+def _require_kmsuser(token: pkcs11.Token) -> None:
+    """Notice a token that somebody has initialised anew: a session outlives that, kmsuser does not."""
+    if not token.flags & pkcs11.TokenFlag.USER_PIN_INITIALIZED:
+        raise pkcs11.UserPinNotInitialized
 
 
 def self_test(session: pkcs11.Session) -> None:

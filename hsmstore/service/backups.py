@@ -7,7 +7,7 @@ import msgspec
 
 from hsmstore.domain.cluster import Backup, ClusterState
 from hsmstore.domain.errors import CloudHsmInvalidRequestException, CloudHsmResourceNotFoundException
-from hsmstore.domain.identifiers import new_backup_id, new_cluster_id, new_subnet_id
+from hsmstore.domain.identifiers import new_backup_id, new_cluster_id
 from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE
 from hsmstore.domain.ports import HsmUnavailable
 from hsmstore.service.clusters import (
@@ -16,6 +16,7 @@ from hsmstore.service.clusters import (
     describe,
     find_cluster,
     new_hsms,
+    new_subnets,
     pin_identity,
     seal_pin,
 )
@@ -84,7 +85,7 @@ def list_backups(_: ListBackupsRequest, __: Call, world: World) -> ListBackupsRe
 
 
 def restore_backup(request: RestoreRequest, _: Call, world: World) -> ClusterDescription:
-    """Make a new cluster from a backup, in the same account and Region.
+    """Make a new cluster from a backup, in the same account and Region, in subnets of its own.
 
     Raises:
         CloudHsmResourceNotFoundException: no such backup.
@@ -92,14 +93,14 @@ def restore_backup(request: RestoreRequest, _: Call, world: World) -> ClusterDes
 
     """
     backup = _find(world, request.backup_id)
-    old, random_bytes = backup.cluster, world.entropy.random_bytes
+    old = backup.cluster
     cluster = replace(
         old,
-        id=new_cluster_id(random_bytes),
+        id=new_cluster_id(world.entropy.random_bytes),
         state=ClusterState.ACTIVE,
         created_at=world.clock.now(),
         hsms=new_hsms(world, old.scope.region, request.hsm_count, has_kmsuser=old.kmsuser_exists),
-        subnets=tuple(replace(subnet, id=new_subnet_id(random_bytes)) for subnet in old.subnets),
+        subnets=new_subnets(world, old.scope.region),
         network_reachable=True,
         kmsuser_elsewhere=False,
         version=1,

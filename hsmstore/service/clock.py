@@ -51,11 +51,12 @@ def scale_clock(request: ScaleClockRequest, _: Call, world: World) -> ClockDescr
 
 
 def _set(world: World, change: Callable[[ClockSetting, float], ClockSetting]) -> ClockDescription:
-    """Change the clock in the registry, then here, and settle what is due by it."""
-    with world.registry.writing() as unit:
-        setting = change(world.clock.setting, world.clock.real())
-        unit.set_clock(setting)
-    world.clock.set(setting)
+    """Change the clock in the registry, then here, and settle what is due by it. One change at a time."""
+    with world.turns.of("clock"):
+        with world.registry.writing() as unit:
+            setting = change(world.clock.setting, world.clock.real())
+            unit.set_clock(setting)
+        world.clock.set(setting)
     lifecycle.settle(world)
     return _description(world)
 

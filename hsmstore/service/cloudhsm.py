@@ -44,7 +44,7 @@ def new_backing(
 
     """
     cluster = _fit_cluster(unit, scope, cluster_id)
-    _require_unused(unit, cluster)
+    _require_unused(world, unit, cluster)
     if not world.certificates.same(trust_anchor, cluster.trust_anchor_certificate):
         raise IncorrectTrustAnchorException(
             f"The trust anchor certificate is not that of CloudHSM cluster {cluster_id}."
@@ -144,9 +144,16 @@ def _fit_cluster(unit: Unit, scope: Scope, cluster_id: str) -> Cluster:
     return cluster
 
 
-def _require_unused(unit: Unit, cluster: Cluster) -> None:
-    """Refuse a cluster that backs a store, or whose relative does: one from the same backups."""
-    for relative in unit.clusters(cluster.scope):
+def _require_unused(world: World, unit: Unit, cluster: Cluster) -> None:
+    """Refuse a cluster that backs a store, or whose relative does or did: one from the same backups."""
+    clusters = unit.clusters(cluster.scope)
+    for store in _stores_without_cluster(unit, clusters, cluster.scope):
+        if world.certificates.same(store.trust_anchor_certificate, cluster.trust_anchor_certificate):
+            raise CloudHsmClusterInUseException(
+                f"CloudHSM cluster {cluster.id} shares a backup history with {store.cluster_id}, which is"
+                " associated with a custom key store, though deleted."
+            )
+    for relative in clusters:
         related = relative.trust_anchor_certificate == cluster.trust_anchor_certificate
         if related and unit.key_store_of_cluster(relative.id) is not None:
             raise CloudHsmClusterInUseException(
@@ -155,6 +162,12 @@ def _require_unused(unit: Unit, cluster: Cluster) -> None:
                 else f"CloudHSM cluster {cluster.id} shares a backup history with {relative.id}, which is"
                 " already associated with a custom key store."
             )
+
+
+def _stores_without_cluster(unit: Unit, clusters: list[Cluster], scope: Scope) -> list[CloudHsmBacking]:
+    known = {cluster.id for cluster in clusters}
+    backings = [store.backing for store in unit.key_stores(scope)]
+    return [b for b in backings if isinstance(b, CloudHsmBacking) and b.cluster_id not in known]
 
 
 def _require_related(world: World, backing: CloudHsmBacking, cluster: Cluster) -> None:

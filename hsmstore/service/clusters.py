@@ -130,7 +130,7 @@ def create_cluster(request: CreateClusterRequest, _: Call, world: World) -> Clus
         created_at=now,
         trust_anchor_certificate=world.certificates.new_trust_anchor(cluster_id, now),
         hsms=new_hsms(world, scope.region, request.hsm_count),
-        subnets=_new_subnets(world, scope.region),
+        subnets=new_subnets(world, scope.region),
         token=None,
         crypto_officer_pin=None,
     )
@@ -255,7 +255,8 @@ def _adopt(world: World, request: CreateClusterRequest) -> TokenReference:
     )
 
 
-def _new_subnets(world: World, region: str) -> tuple[Subnet, ...]:
+def new_subnets(world: World, region: str) -> tuple[Subnet, ...]:
+    """Return a private subnet in each of two Availability Zones."""
     return tuple(
         Subnet(
             id=new_subnet_id(world.entropy.random_bytes),
@@ -293,7 +294,7 @@ def describe(cluster: Cluster) -> ClusterDescription:
                 state=hsm.state,
                 has_kmsuser=hsm.has_kmsuser,
             )
-            for hsm in cluster.hsms
+            for hsm in cluster.present_hsms
         ],
         subnets=[
             SubnetDescription(

@@ -1,6 +1,9 @@
 """Setting the fault plan, and what a fault does to a call or a draw."""
 
-from typing import Annotated, Final
+import logging
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,15 +14,34 @@ from hsmstore.domain.errors import (
     CloudHsmResourceNotFoundException,
     DependencyTimeoutException,
 )
-from hsmstore.domain.faults import Effect, Fault, Occasion, Phase
-from hsmstore.domain.identifiers import new_fault_id
-from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.faults import OPERATIONS, Effect, Fault, Occasion, Phase
+from hsmstore.domain.identifiers import Scope, new_fault_id
+from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode
 from hsmstore.service.shapes import EMPTY, ClusterId, Empty, KeyStoreId, Request, Response
 from hsmstore.service.world import Call, World
 
-POLL: Final = 0.02  # seconds between two looks whether a hanging call may go on
+log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = frozenset({Effect.EXCEPTION, Effect.LATENCY, Effect.TIMEOUT, Effect.DROP})
+COUNT_MAX: Final = 2**53  # beyond it JSON's numbers are not exact
+
+_OF_CALLS: Final = frozenset(Effect) - {Effect.CONNECTION_ERROR}
+_PHASES: Final = frozenset({Phase.CONNECT, Phase.DISCONNECT})
+_EFFECTS: Final[Mapping[Effect, frozenset[str]]] = MappingProxyType(
+    {
+        Effect.CONNECTION_ERROR: frozenset({Phase.CONNECT}),
+        Effect.LATENCY: OPERATIONS | set(Phase),
+        Effect.HANG: OPERATIONS | set(Phase),
+        Effect.EXCEPTION: OPERATIONS | {Phase.DRAW},
+        Effect.TIMEOUT: OPERATIONS | {Phase.DRAW},
+        Effect.DROP: OPERATIONS | {Phase.DRAW},
+    }
+)
+"""At which points each effect can be had."""
+_EXCEPTIONS: Final = frozenset(code for code, error in ERRORS.items() if error.text_member == "message")
+_ERRORS: Final[Mapping[Effect, frozenset[str]]] = MappingProxyType(
+    {Effect.CONNECTION_ERROR: frozenset(ConnectionErrorCode), Effect.EXCEPTION: _EXCEPTIONS}
+)
+"""What `error` can be, for the effects that have one; the management API's own exceptions are not KMS's."""
 
 
 class ConnectionDropped(Exception):
@@ -35,10 +57,10 @@ class AddFaultRequest(Request, frozen=True):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     custom_key_store_id: KeyStoreId | None = None
     cluster_id: ClusterId | None = None
-    times: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    every: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    times: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] | None = None
+    every: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] | None = None
     probability: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)] | None = None
     until: float | None = None
 
 
@@ -128,7 +150,7 @@ def clear_faults(_: ListFaultsRequest, __: Call, world: World) -> Empty:
     return EMPTY
 
 
-def strike(world: World, occasion: Occasion) -> None:
+def strike(world: World, scope: Scope, point: str, request: Any) -> None:
     """Let the plan do to a call or a draw what it has in store for it.
 
     Raises:
@@ -137,16 +159,37 @@ def strike(world: World, occasion: Occasion) -> None:
         ConnectionDropped: the connection is to be closed.
 
     """
-    while world.faults.hangs(occasion):
-        world.clock.pause(POLL)
-    for fault in world.faults.meet(occasion, _AT_ONCE):
-        world.clock.pause(fault.seconds)
-        if fault.effect is Effect.DROP:
+    for fault in world.faults.meet(_occasion(world, scope, point, request), _OF_CALLS):
+        if fault.effect is Effect.HANG:
+            _hang(world, fault)
+            continue
+        world.faults.wait(fault)
+        if fault.effect is Effect.DROP or world.faults.ended:
             raise ConnectionDropped
         if fault.effect is Effect.TIMEOUT:
             raise DependencyTimeoutException(f"The dependency did not answer within {fault.seconds:g} s.")
         if fault.effect is Effect.EXCEPTION:
             raise injected(fault)
+
+
+def _hang(world: World, fault: Fault) -> None:
+    if not world.faults.hold(fault):
+        log.warning("%s lets a call go without an answer: a thread must be left to serve the rest", fault.id)
+        raise ConnectionDropped
+    if world.faults.ended:
+        raise ConnectionDropped
+
+
+def _occasion(world: World, scope: Scope, point: str, request: Any) -> Occasion:
+    """Say what the call is about; the cluster is the request's own or its key store's."""
+    key_store_id = getattr(request, "custom_key_store_id", None)
+    cluster_id = getattr(request, "cloud_hsm_cluster_id", None)
+    if key_store_id is not None and any(fault.cluster_id for fault in world.faults.faults):
+        with world.registry.reading() as unit:
+            store = unit.key_store(scope, key_store_id)
+        if store is not None and isinstance(store.backing, CloudHsmBacking):
+            cluster_id = store.backing.cluster_id
+    return Occasion(point, key_store_id, cluster_id)
 
 
 def injected(fault: Fault) -> AwsError:
@@ -158,22 +201,29 @@ def injected(fault: Fault) -> AwsError:
 
 
 def _check(request: AddFaultRequest) -> None:
-    phase = request.point in {Phase.CONNECT, Phase.DISCONNECT}
-    allowed = {
-        Effect.CONNECTION_ERROR: request.point == Phase.CONNECT,
-        Effect.LATENCY: True,
-        Effect.HANG: True,
-    }.get(request.effect, not phase)
-    if not allowed:
-        raise CloudHsmInvalidRequestException(
-            f"The effect {request.effect} does not go with the point {request.point}."
-        )
-    if request.effect is Effect.CONNECTION_ERROR and request.error not in set(ConnectionErrorCode):
-        raise CloudHsmInvalidRequestException(
-            f"Error must be a ConnectionErrorCode: {', '.join(ConnectionErrorCode)}."
-        )
-    if request.effect is Effect.EXCEPTION and request.error not in ERRORS:
-        raise CloudHsmInvalidRequestException(f"Error must be one of {', '.join(sorted(ERRORS))}.")
+    """Refuse what could never strike, or not as it says."""
+    points, errors = _EFFECTS[request.effect], _ERRORS.get(request.effect, frozenset())
+    if request.point not in points:
+        raise _invalid(f"The effect {request.effect} goes with the points {_listed(points)}.")
+    if errors and request.error not in errors:
+        raise _invalid(f"With the effect {request.effect}, Error must be one of {_listed(errors)}.")
+    if request.error is not None and not errors:
+        raise _invalid(f"The effect {request.effect} has no Error.")
+    if request.effect is Effect.LATENCY and not request.seconds:
+        raise _invalid("The effect latency needs Seconds.")
+    if request.seconds and request.effect in {Effect.CONNECTION_ERROR, Effect.HANG}:
+        raise _invalid(f"The effect {request.effect} has no Seconds; latency has.")
+    counted = (request.times, request.every, request.probability) != (None, None, None)
+    if counted and request.effect is Effect.HANG and request.point in _PHASES:
+        raise _invalid("A phase hangs until the fault is removed or over: no Times, Every or Probability.")
+
+
+def _invalid(text: str) -> CloudHsmInvalidRequestException:
+    return CloudHsmInvalidRequestException(text)
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
 
 
 def _description(fault: Fault) -> FaultDescription:

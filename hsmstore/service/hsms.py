@@ -57,14 +57,14 @@ def add_hsm(request: AddHsmRequest, _: Call, world: World) -> ClusterDescription
 
     """
     cluster = find_cluster(world, request.cluster_id)
-    if len(cluster.hsms) >= HSMS_PER_CLUSTER:
+    if len(cluster.present_hsms) >= HSMS_PER_CLUSTER:
         raise CloudHsmInvalidRequestException(f"A cluster has at most {HSMS_PER_CLUSTER} HSMs.")
     hsm = HsmUnit(
         id=new_hsm_id(world.entropy.random_bytes),
         availability_zone=request.availability_zone or _emptiest_zone(cluster),
         has_kmsuser=any(hsm.has_kmsuser for hsm in cluster.hsms),
     )
-    after = replace(cluster, hsms=(*cluster.hsms, hsm))
+    after = replace(cluster, hsms=(*cluster.present_hsms, hsm))
     return _commit(world, cluster, activate(world, after) if cluster.token is None else after)
 
 
@@ -78,7 +78,8 @@ def remove_hsm(request: HsmRequest, _: Call, world: World) -> ClusterDescription
     """
     cluster = find_cluster(world, request.cluster_id)
     hsm = _hsm(cluster, request.hsm_id)
-    return _commit(world, cluster, replace(cluster, hsms=tuple(h for h in cluster.hsms if h is not hsm)))
+    left = tuple(other for other in cluster.hsms if other is not hsm)
+    return _commit(world, cluster, replace(cluster, hsms=left or (replace(hsm, state=HsmState.DELETED),)))
 
 
 @starting_again
@@ -149,7 +150,7 @@ def _switch(world: World, request: HsmRequest, state: HsmState) -> ClusterDescri
 
 
 def _hsm(cluster: Cluster, hsm_id: str) -> HsmUnit:
-    for hsm in cluster.hsms:
+    for hsm in cluster.present_hsms:
         if hsm.id == hsm_id:
             return hsm
     raise CloudHsmResourceNotFoundException(f"Cluster {cluster.id} has no HSM {hsm_id}.")

@@ -48,7 +48,8 @@ def create_kmsuser(request: KmsuserRequest, _: Call, world: World) -> ClusterDes
     if not any(not hsm.has_kmsuser for hsm in _hsms(cluster, request.hsm_id)):
         raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} already has a kmsuser.")
     _set_password(world, cluster, request.password)
-    return _commit(world, cluster, cluster.with_kmsuser(exists=True, hsm_id=request.hsm_id))
+    after = cluster.with_kmsuser(exists=True, hsm_id=request.hsm_id)
+    return _commit(world, cluster, replace(after, failed_logins=0))
 
 
 @starting_again
@@ -63,7 +64,7 @@ def set_kmsuser_password(request: KmsuserRequest, _: Call, world: World) -> Clus
     cluster = find_cluster(world, request.cluster_id)
     _require_kmsuser(cluster, request.hsm_id)
     _set_password(world, cluster, request.password)
-    return _commit(world, cluster, cluster)
+    return _commit(world, cluster, replace(cluster, failed_logins=0))
 
 
 @starting_again
@@ -91,11 +92,13 @@ def log_in_kmsuser(request: ClusterRequest, _: Call, world: World) -> ClusterDes
 
     Raises:
         CloudHsmResourceNotFoundException: no such cluster.
-        CloudHsmInvalidRequestException: no kmsuser, or it is logged in, by KMS or otherwise.
+        CloudHsmInvalidRequestException: no kmsuser, it is locked out, or logged in, by KMS or otherwise.
 
     """
     cluster = find_cluster(world, request.cluster_id)
     _require_kmsuser(cluster, None)
+    if cluster.locked_out:
+        raise CloudHsmInvalidRequestException("kmsuser is locked out; setting its password lifts that.")
     try:
         world.hsm.log_in_elsewhere(cluster)
     except HsmUnavailable as error:
@@ -117,9 +120,9 @@ def log_out_kmsuser(request: ClusterRequest, _: Call, world: World) -> ClusterDe
 
 
 def _hsms(cluster: Cluster, hsm_id: str | None) -> list[HsmUnit]:
-    hsms = [hsm for hsm in cluster.hsms if hsm_id in {None, hsm.id}]
+    hsms = [hsm for hsm in cluster.present_hsms if hsm_id in {None, hsm.id}]
     if not hsms:
-        raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} has no HSM {hsm_id or ''}".strip() + ".")
+        raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} has no {hsm_id or 'HSM'}.")
     return hsms
 
 
@@ -142,6 +145,6 @@ def _set_password(world: World, cluster: Cluster, password: str) -> None:
 
 
 def _commit(world: World, before: Cluster, after: Cluster) -> ClusterDescription:
-    """Write the facts after the token's; a right password is in force, so no try counts any more."""
+    """Write the facts after the token's."""
     with world.registry.writing() as unit:
-        return describe(unit.replace_cluster(before, replace(after, failed_logins=0)))
+        return describe(unit.replace_cluster(before, after))

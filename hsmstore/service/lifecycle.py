@@ -10,8 +10,10 @@ from typing import Final
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.connection import Action, ConnectionState, Event
 from hsmstore.domain.errors import (
+    AwsError,
     Conflict,
     CustomKeyStoreNotFoundException,
+    EnvironmentUnfit,
     KMSInternalException,
     UnsupportedOperationException,
 )
@@ -48,16 +50,20 @@ def find(world: World, scope: Scope, key_store_id: str) -> KeyStore:
     return settle_store(world, store)
 
 
-def settle(world: World) -> None:
-    """Make a fact of everything that is due."""
+def settle(world: World) -> bool:
+    """Make a fact of everything that is due, and tell whether that went well; one failure stops no other."""
+    now = world.clock.now()
     with world.registry.reading() as unit:
-        due = unit.due_key_stores(world.clock.now())
-    for store in due:
-        settle_store(world, store)
+        due = unit.due_key_stores(now)
+    failed = [store for store in due if not _settle_alone(world, store, now)]
+    return not failed
 
 
 def settle_store(world: World, store: KeyStore) -> KeyStore:
-    """Make a fact of what is due of one store, and return it as it is then."""
+    """Make a fact of what is due of one store, and return it as it is then.
+
+    Where the registry cannot be written the store stays as it is, for the next look.
+    """
     if not _is_due(world, store):
         return store
     with world.turns.of(store.id):
@@ -70,6 +76,9 @@ def settle_store(world: World, store: KeyStore) -> KeyStore:
             return _complete_connect(world, current)
         except Conflict:  # another process settled it, or a client moved it on
             return _reread(world, current)
+        except EnvironmentUnfit as error:
+            log.warning("key store %s stays %s for now: %s", store.id, current.state, error)
+            return current
 
 
 def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnection:
@@ -105,13 +114,13 @@ def resume(world: World) -> None:
     for cluster in clusters:
         try:
             world.hsm.log_in_elsewhere(cluster)
-        except HsmUnavailable as error:
-            log.warning("kmsuser of %s is not logged in again: %s", cluster.id, error.reason)
+        except (HsmUnavailable, EnvironmentUnfit, OSError) as error:
+            log.warning("kmsuser of %s is not logged in again: %s", cluster.id, error)
     for store in stores:
         try:
             live_connection(world, store.scope, store.id)
-        except KMSInternalException as error:
-            log.warning("key store %s stays CONNECTED, but %s", store.id, error.internal)
+        except (AwsError, EnvironmentUnfit) as error:
+            log.warning("key store %s is not logged in again: %s", store.id, _inner(error))
 
 
 def connect(world: World, store: KeyStore) -> KeyStore:
@@ -122,6 +131,7 @@ def connect(world: World, store: KeyStore) -> KeyStore:
         Conflict: the row changed meanwhile.
 
     """
+    store.require(Action.CONNECT)
     due_at = world.clock.now() + _duration(world, store, Phase.CONNECT)
     store = advance(world, store, Event.CONNECT, due_at=due_at)
     world.checkpoint(Checkpoint.CONNECTING)
@@ -136,10 +146,10 @@ def disconnect(world: World, store: KeyStore) -> KeyStore:
         Conflict: the row changed meanwhile; the gate is shut, and the next draw opens it if it may.
 
     """
-    due_at = world.clock.now() + _duration(world, store, Phase.DISCONNECT)
     with world.turns.of(store.id):
         store = _reread(world, store)
         store.require(Action.DISCONNECT)
+        due_at = world.clock.now() + _duration(world, store, Phase.DISCONNECT)
         world.gate.shut(store.scope, store.id)
         world.checkpoint(Checkpoint.GATE_SHUT)
         store = advance(world, store, Event.DISCONNECT, due_at=due_at)
@@ -196,10 +206,29 @@ def cannot_communicate(key_store_id: str, reason: str) -> KMSInternalException:
     )
 
 
+def _settle_alone(world: World, store: KeyStore, now: float) -> bool:
+    try:
+        settled = settle_store(world, store)
+    except CustomKeyStoreNotFoundException:  # deleted meanwhile
+        return True
+    except Exception:
+        log.exception("key store %s cannot be settled", store.id)
+        return False
+    return settled.due_at is None or settled.due_at > now or _is_held(world, settled)
+
+
+def _inner(error: Exception) -> str:
+    return getattr(error, "internal", None) or str(error)
+
+
 def _is_due(world: World, store: KeyStore) -> bool:
     if store.due_at is None or store.due_at > world.clock.now():
         return False
-    return not world.faults.hangs(_occasion(store, _PHASES[store.state]))
+    return not _is_held(world, store)
+
+
+def _is_held(world: World, store: KeyStore) -> bool:
+    return world.faults.hangs(_occasion(store, _PHASES[store.state]))
 
 
 def _duration(world: World, store: KeyStore, phase: Phase) -> float:

@@ -13,8 +13,8 @@ from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode, KeyStore
-from hsmstore.domain.limits import FAILED_LOGINS_MAX, HSMS_TO_CONNECT, KMSUSER_PASSWORD_MAX
-from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable, SealBroken
+from hsmstore.domain.limits import HSMS_TO_CONNECT, KMSUSER_PASSWORD_MAX
+from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable, SealBroken
 from hsmstore.service.world import World
 
 _ALPHANUMERIC: Final = string.ascii_letters + string.digits
@@ -94,7 +94,7 @@ def _usable_cluster(world: World, store: KeyStore) -> Cluster:
     if not cluster.kmsuser_exists:
         without = [hsm.id for hsm in cluster.hsms if not hsm.has_kmsuser]
         raise ConnectFailed(ConnectionErrorCode.USER_NOT_FOUND, f"no kmsuser on {', '.join(without)}")
-    if cluster.failed_logins >= FAILED_LOGINS_MAX:
+    if cluster.locked_out:
         raise ConnectFailed(
             ConnectionErrorCode.USER_LOCKED_OUT, f"{cluster.failed_logins} wrong passwords in a row"
         )
@@ -135,7 +135,9 @@ def log_in_and_rotate(world: World, store: KeyStore) -> tuple[HsmConnection, Key
             store = _rotate(world, store, connection, password)
     except HsmUnavailable as error:
         connection.close()
-        raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, error.reason) from error
+        silent = isinstance(error, HsmTimedOut)
+        code = ConnectionErrorCode.NETWORK_ERRORS if silent else ConnectionErrorCode.INTERNAL_ERROR
+        raise ConnectFailed(code, error.reason) from error
     except BaseException:
         connection.close()
         raise

@@ -12,7 +12,7 @@ from hsmstore.domain.errors import (
     UnsupportedOperationException,
     ValidationException,
 )
-from hsmstore.domain.faults import Occasion, Phase
+from hsmstore.domain.faults import Phase
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.service.faults import strike
@@ -73,7 +73,7 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
     if key_store_id is None:
         return GenerateRandomResponse(plaintext=world.entropy.random_bytes(length))
     if world.faults.active:
-        strike(world, Occasion(Phase.DRAW, key_store_id))
+        strike(world, call.scope, Phase.DRAW, request)
     connection = world.gate.find((call.scope, key_store_id))
     if connection is not None:
         try:

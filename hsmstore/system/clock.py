@@ -21,6 +21,8 @@ class SystemClock:
         self._started = time.time() - time.monotonic()
         real = self.real()
         setting = setting or ClockSetting(real, real)
+        if setting.real > real:  # the machine has been set back: run on from here, do not wait for it
+            setting = ClockSetting(real, setting.shown, setting.rate)
         behind = not_before - setting.at(real)
         self._setting = setting.advanced(real, behind) if behind > 0 else setting
 
@@ -40,7 +42,3 @@ class SystemClock:
     def set(self, setting: ClockSetting) -> None:
         """Run as `setting` says from now on."""
         self._setting = setting
-
-    def pause(self, seconds: float) -> None:
-        """Let `seconds` of real time pass."""
-        time.sleep(seconds)

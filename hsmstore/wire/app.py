@@ -13,11 +13,11 @@ import msgspec
 
 from hsmstore.domain.errors import (
     AwsError,
+    EnvironmentUnfit,
     KMSInternalException,
     RequestEntityTooLargeException,
     UnknownOperationException,
 )
-from hsmstore.domain.faults import Occasion
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.service.faults import ConnectionDropped, strike
@@ -86,7 +86,7 @@ class KmsApplication:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             request = validation.decode(body, operation.request)
         if self._world.faults.active:
-            strike(self._world, Occasion(operation.name, getattr(request, "custom_key_store_id", None)))
+            strike(self._world, call.scope, operation.name, request)
         return awsjson.encode(operation.serve(request, call, self._world))
 
 
@@ -135,5 +135,8 @@ def _refusal(error: Exception, request_id: str) -> AwsError:
         if error.internal is not None:
             log.warning("%s: %s: %s", request_id, error.code, error.internal)
         return error
+    if isinstance(error, EnvironmentUnfit):
+        log.warning("%s: %s", request_id, error)
+        return KMSInternalException("The simulator cannot work on this machine; its log says why.")
     log.error("%s: unexpected %s", request_id, type(error).__name__, exc_info=error)
     return KMSInternalException("The request failed because of an internal error of the simulator.")

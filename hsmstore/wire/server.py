@@ -6,6 +6,7 @@ quicker to start; the worker runs as well in a thread, as Granian itself has it 
 
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -38,8 +39,10 @@ class _Interrupt(threading.Event):
 class Server(MTServer):
     """One worker in a thread. `run` returns after SIGTERM or SIGINT, when what was under way is answered."""
 
-    def __init__(self, application: Application, host: str, port: int, threads: int) -> None:
-        """Take the application, where to listen, and how many threads may run it at once."""
+    def __init__(
+        self, application: Application, host: str, port: int, threads: int, before_stop: Callable[[], None]
+    ) -> None:
+        """Take the application, where to listen, how many threads may run it at once, and what ends waits."""
         super().__init__(
             "hsmstore",
             address=host,
@@ -53,6 +56,7 @@ class Server(MTServer):
             log_enabled=False,
         )
         self._application = application
+        self._before_stop = before_stop
         self.main_loop_interrupt = _Interrupt()
 
     def _check_gil(self) -> None:
@@ -68,6 +72,7 @@ class Server(MTServer):
 
     def _stop_workers(self) -> None:
         """Answer what is under way, and wait no longer for a client that left its request half sent."""
+        self._before_stop()
         for worker in self.wrks:
             worker.terminate()  # type: ignore[no-untyped-call]  # Granian's
             worker.inner.join(GRACE)
