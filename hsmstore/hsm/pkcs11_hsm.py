@@ -246,6 +246,10 @@ class Pkcs11Hsm:
                     _still_wanted(lock)
                     session = log_in(token, password)
                     self_test(session)
+                if (
+                    route.profile.creates_tokens
+                ):  # a kill in C_SetPIN may have left the copy a password behind
+                    route.home.back_up()
             home = route.home if route.profile.creates_tokens else None
             return Session(session, module, home, self._monotonic, held)
 
