@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,12 +60,28 @@ class Server:
 
     def start(self, *options: str) -> None:
         """Start it and wait until it serves."""
+        self.spawn(*options)
+        while not self._serves():
+            assert self.ended is None, self.log
+            threading.Event().wait(0.005)
+
+    def spawn(self, *options: str) -> None:
+        """Start it and do not wait."""
         command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo"]
         command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self.options, *options]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        while not self._serves():
-            assert self._process.poll() is None, self.log
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code, or minus the signal that ended it; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait until it has ended by itself; return `ended`."""
+        assert self._process is not None
+        return self._process.wait(timeout=20)
 
     def stop(self) -> int:
         """End it with SIGTERM; return its exit code."""
