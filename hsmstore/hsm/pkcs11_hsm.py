@@ -246,10 +246,8 @@ class Pkcs11Hsm:
                     _still_wanted(lock)
                     session = log_in(token, password)
                     self_test(session)
-                if (
-                    route.profile.creates_tokens
-                ):  # a kill in C_SetPIN may have left the copy a password behind
-                    route.home.back_up()
+                if route.profile.creates_tokens:
+                    route.home.back_up()  # after a kill in C_SetPIN the copy may be a password behind
             home = route.home if route.profile.creates_tokens else None
             return Session(session, module, home, self._monotonic, held)
 
