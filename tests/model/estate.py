@@ -92,7 +92,8 @@ class Site:
 
     def _reset(self, cluster: Cluster) -> None:
         method = "POST" if cluster.password is None else "PUT"
-        if cluster.password != PASSWORD:
+        if cluster.password != PASSWORD or cluster.failures:
             answer = self.manage(method, f"/clusters/{cluster.id}/kmsuser", Password=PASSWORD)
             assert answer.status == 200, answer
             cluster.password = PASSWORD
+            cluster.failures = 0

@@ -34,7 +34,7 @@ from tests.server import PASSWORD, Server
 
 MOST_CLUSTERS = 5
 
-names = st.sampled_from(["one", "two", "zwölf / 十二", "x" * 256])
+names = st.sampled_from(["one", "two", "three", "zwölf / 十二", "x" * 256])  # more than the quota
 passwords = st.sampled_from([PASSWORD, "another7", "a" * 32])
 endpoints = st.sampled_from(["https://one.example.com", "https://two.example.com"])
 paths = st.sampled_from(["/kms/xks/v1", "/one/kms/xks/v1", "/two/kms/xks/v1"])
@@ -55,7 +55,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.model = Model(slow=self.slow)
         self.estate = self.site.take()
-        self.known: list[Cluster] = []
+        self.known = list(self.estate.clusters)
 
     def teardown(self) -> None:
         """Leave the accounts as they were found."""
@@ -65,8 +65,19 @@ class Life(RuleBasedStateMachine):
     def begin(self, *, durable: bool) -> Any:
         """Start with the estate's clusters, in half of the lives for good: a new one takes its time."""
         self.durable = durable
-        self.known = list(self.estate.clusters)
-        return multiple(*self.known)
+        return multiple(*self.estate.clusters)
+
+    @initialize(target=stores, count=st.integers(0, 2), connected=st.booleans())
+    def settle(self, *, count: int, connected: bool) -> Any:
+        """Start with a store on a cluster of each account, or of one, or with none."""
+        clusters = {cluster.account: cluster for cluster in self.estate.clusters}
+        made = [
+            self._create(Store("", account, "one", cluster, anchor=cluster.anchor, password=PASSWORD))
+            for account, cluster in list(clusters.items())[:count]
+        ]
+        for key_store_id in made if connected else []:
+            self.connect(key_store_id=key_store_id, stranger=False)
+        return multiple(*made)
 
     # What is asked of the server, and what the model makes of the answer.
 
@@ -239,6 +250,14 @@ class Life(RuleBasedStateMachine):
             assert answer.body == b"{}"
             self.model.disconnect(store)
 
+    @rule(key_store_id=stores, times=st.integers(2, 6))
+    def insist(self, *, key_store_id: str, times: int) -> None:
+        """Connect and disconnect over and over, as people do whose store fails to connect."""
+        for _ in range(times):
+            self.connect(key_store_id=key_store_id, stranger=False)
+            self.describe(key_store_id=key_store_id, stranger=False)
+            self.disconnect(key_store_id=key_store_id, stranger=False)
+
     @rule(key_store_id=stores, stranger=seldom, length=st.integers(1, 1024))
     def draw(self, *, key_store_id: str, stranger: bool, length: int) -> None:
         """Draw from a store; only a CONNECTED one gives bytes."""
@@ -289,6 +308,7 @@ class Life(RuleBasedStateMachine):
             assert len(page["CustomKeyStores"]) == limit
             more = {"Marker": page["NextMarker"]}
         assert len(page["CustomKeyStores"]) <= limit
+        assert page["CustomKeyStores"] or not found
         assert [without_date(entry) for entry in found] == [s.described for s in self.model.of(account)]
 
     # The clusters' owner.
@@ -315,6 +335,7 @@ class Life(RuleBasedStateMachine):
         answer = self.site.manage(method, f"/clusters/{cluster.id}/kmsuser", **members)
         if self.granted(answer, self.model.refuse_kmsuser(cluster, exists=method != "POST")):
             cluster.password = None if method == "DELETE" else password
+            cluster.failures = 0
 
     # What holds after each step.
 

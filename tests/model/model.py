@@ -7,7 +7,8 @@ of them. A request to which none applies must be granted, and one that is refuse
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-QUOTA: Final = 4
+QUOTA: Final = 3
+WRONG_PASSWORDS_MAX: Final = 5
 
 NOT_FOUND: Final = "CustomKeyStoreNotFoundException"
 INVALID_STATE: Final = "CustomKeyStoreInvalidStateException"
@@ -33,7 +34,10 @@ Refusals = set[str]
 
 @dataclass
 class Cluster:
-    """A cluster: the password that kmsuser really has (None: no kmsuser), and whether it still exists."""
+    """A cluster: the password that kmsuser really has (None: no kmsuser), and whether it still exists.
+
+    `failures` counts the wrong passwords since the last right one.
+    """
 
     id: str
     account: str
@@ -41,6 +45,7 @@ class Cluster:
     hsms: int
     password: str | None
     exists: bool = True
+    failures: int = 0
 
 
 @dataclass
@@ -238,9 +243,14 @@ class Model:
             return
         store.code = self._fault(store)
         store.state = "FAILED" if store.code else "CONNECTED"
-        if store.code is None and isinstance(store.backing, Cluster):
+        if not isinstance(store.backing, Cluster):
+            return
+        if store.code is None:
             self.rotations += 1
             store.password = store.backing.password = f"known to KMS alone {self.rotations}"
+            store.backing.failures = 0
+        elif store.code == "INVALID_CREDENTIALS":
+            store.backing.failures += 1
 
     @staticmethod
     def _fault(store: Store) -> str | None:
@@ -250,6 +260,8 @@ class Model:
             return "CLUSTER_NOT_FOUND"
         if store.backing.password is None:
             return "USER_NOT_FOUND"
+        if store.backing.failures >= WRONG_PASSWORDS_MAX:
+            return "USER_LOCKED_OUT"
         return None if store.backing.password == store.password else "INVALID_CREDENTIALS"
 
     def refuse_disconnect(self, store: Store) -> Refusals:
