@@ -15,6 +15,7 @@ from hsmstore.domain.errors import (
     CloudHsmInternalFailureException,
     CloudHsmInvalidRequestException,
     CloudHsmResourceNotFoundException,
+    EnvironmentUnfit,
 )
 from hsmstore.domain.identifiers import Scope, new_cluster_id, new_hsm_id, new_subnet_id
 from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE, SUBNET_ADDRESSES
@@ -220,7 +221,7 @@ def activate(world: World, cluster: Cluster, request: CreateClusterRequest | Non
     """
     request = request or CreateClusterRequest()
     pin = request.crypto_officer_pin
-    makes = world.hsm.makes_tokens(request.pkcs11_profile)
+    makes = _makes_tokens(world, request.pkcs11_profile)
     if makes:
         pin = pin or new_password(world)
     try:
@@ -233,6 +234,15 @@ def activate(world: World, cluster: Cluster, request: CreateClusterRequest | Non
         token=token,
         crypto_officer_pin=None if pin is None else seal_pin(world, cluster.id, pin),
     )
+
+
+def _makes_tokens(world: World, profile: str | None) -> bool:
+    try:
+        return world.hsm.makes_tokens(profile)
+    except EnvironmentUnfit as error:
+        if profile is None:  # the server's own
+            raise
+        raise CloudHsmInvalidRequestException(f"{error}.") from error
 
 
 def _new_token(world: World, cluster_id: str, request: CreateClusterRequest, pin: str) -> TokenReference:
