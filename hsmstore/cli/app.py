@@ -23,6 +23,7 @@ from hsmstore.cli import (
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
+from hsmstore.cli.scenario import command as scenario_command
 from hsmstore.settings import (
     DEBUG_VARIABLE,
     ENDPOINT_VARIABLE,
@@ -34,7 +35,7 @@ from hsmstore.settings import (
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
-    *("clock", "fault", "hold", "release", "db", "doctor"),
+    *("clock", "fault", "hold", "release", "scenario", "db", "doctor"),
 )
 
 EPILOG: Final = (
@@ -71,6 +72,7 @@ app.add_typer(simulated_clock.app, name="clock")
 app.add_typer(fault.app, name="fault")
 app.command("hold")(fault.hold)
 app.command("release")(fault.release)
+app.add_typer(scenario_command.app, name="scenario")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -13,6 +13,7 @@ from hsmstore.cli.client import Simulator, Unreachable
 from hsmstore.cli.clock import pauses
 from hsmstore.cli.exits import ExitCode
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.profile import Profile
 from hsmstore.settings import FIELDS, PREFIX, environment
 
 STARTED_WITHIN: Final = 30.0
@@ -20,19 +21,28 @@ STOPPED_WITHIN: Final = 10.0
 
 
 @contextmanager
-def own_server(account: str | None, region: str | None) -> Iterator[Simulator]:
-    """Serve while the context lasts; nothing is left behind. The simulator is told to speak for these.
+def own_server(
+    account: str | None,
+    region: str | None,
+    *,
+    profile: Profile = Profile.LIFELIKE,
+    directory: Path | None = None,
+) -> Iterator[Simulator]:
+    """Serve while the context lasts. The simulator is told to speak for this account and Region.
+
+    Nothing is left behind, but what is in `directory` if there is one.
 
     Raises:
         EnvironmentUnfit: the server does not come up; the reason is what it said.
 
     """
-    with TemporaryDirectory(prefix="hsmstore-demo-") as directory:
-        port = _free_port()
-        log = Path(directory) / "server.log"
+    place = TemporaryDirectory(prefix="hsmstore-") if directory is None else nullcontext(directory)
+    with place as name:
+        port, home = _free_port(), Path(name)
+        log = home / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - this program itself
-                _command(port, directory), env=_environment(), stdout=output, stderr=subprocess.STDOUT
+                _command(port, home, profile), env=_environment(), stdout=output, stderr=subprocess.STDOUT
             )
         try:
             simulator = Simulator(f"http://127.0.0.1:{port}", account=account, region=region)
@@ -42,9 +52,9 @@ def own_server(account: str | None, region: str | None) -> Iterator[Simulator]:
             _stop(process)
 
 
-def _command(port: int, directory: str) -> list[str]:
-    arguments = ["--port", str(port), "--data-dir", str(Path(directory) / "data")]
-    return [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--profile", "lifelike", *arguments]
+def _command(port: int, home: Path, profile: Profile) -> list[str]:
+    arguments = ["--port", str(port), "--data-dir", str(home / "data"), "--profile", profile]
+    return [sys.executable, "-m", "hsmstore", "serve", "--no-demo", *arguments]
 
 
 def _environment() -> dict[str, str]:
@@ -74,7 +84,7 @@ def _await(simulator: Simulator, process: subprocess.Popen[bytes], log: Path) ->
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     reason = said[-1].removeprefix("hsmstore: ") if said else "it said nothing"
     mend = "`hsmstore doctor` says more" if process.returncode == ExitCode.UNFIT else "try `hsmstore serve`"
-    raise EnvironmentUnfit(f"the demo's server did not start: {reason}", mend)
+    raise EnvironmentUnfit(f"the command's own server did not start: {reason}", mend)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
