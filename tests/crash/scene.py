@@ -64,15 +64,9 @@ def require_sound_registry(data_dir: Path) -> None:
 
 
 def emptied_tokens(data_dir: Path) -> list[str]:
-    """Return the clusters whose token.object a kill has cut: the next login puts the copy back."""
+    """Return the clusters whose token.object a kill has cut short: the next login puts the copy back."""
     homes = (path.parent for path in (data_dir / "hsm").glob(f"*/{BACKUP}"))
-    return [home.name for home in homes if _is_cut(ClusterDirectory(home))]
-
-
-def _is_cut(home: ClusterDirectory) -> bool:
-    token_object = home.token_object()
-    whole = (home.path / BACKUP).stat().st_size
-    return token_object is not None and (not token_object.exists() or token_object.stat().st_size < whole)
+    return [home.name for home in homes if ClusterDirectory(home).is_cut_short]
 
 
 def pause(seconds: float) -> None:
@@ -86,6 +80,13 @@ class Mortal(Server):
     def require_killed(self) -> None:
         """See that it dies, by SIGKILL and by nothing else."""
         assert self.wait() == -signal.SIGKILL, self.log
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what Describe says of all stores."""
+        answer = self.call("DescribeCustomKeyStores", {})
+        assert answer.status == 200, answer
+        entries: list[dict[str, Any]] = json.loads(answer.body)["CustomKeyStores"]
+        return entries
 
     def entry(self, key_store_id: str) -> dict[str, Any]:
         """Return what Describe says of the store, once it is settled."""
