@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from hsmstore.control.app import Health, management_application
-from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
@@ -152,8 +152,8 @@ def registry_state(settings: Settings) -> SchemaState:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything that a server needs, and say what is wrong with it. Changes nothing."""
-    registry, clusters = _examine_registry(settings)
-    return [_examine_data_dir(settings), registry, *_hsm(settings).inspect(clusters)]
+    registry, clusters, backups = _examine_registry(settings)
+    return [_examine_data_dir(settings), registry, *_hsm(settings).inspect(clusters, backups)]
 
 
 def _examine_data_dir(settings: Settings) -> Finding:
@@ -168,20 +168,24 @@ def _examine_data_dir(settings: Settings) -> Finding:
     return Finding(subject=subject, detail="usable, and no server is using it")
 
 
-def _examine_registry(settings: Settings) -> tuple[Finding, list[Cluster]]:
-    """Look at the registry; return its clusters, too, where it can be read."""
+def _examine_registry(settings: Settings) -> tuple[Finding, list[Cluster] | None, list[Backup]]:
+    """Look at the registry; return its clusters and backups, too, or None where it cannot be read."""
     subject = "registry"
     if settings.database_url is None and not settings.data_dir.exists():
-        return Finding(subject=subject, detail="not there yet; the first start makes it"), []
+        return Finding(subject=subject, detail="not there yet; the first start makes it"), None, []
     try:
         state = current_state(settings.registry_url)
         if state is not SchemaState.CURRENT:
-            return Finding(subject=subject, detail=f"{state.name.lower()}; the next start migrates it"), []
+            return (
+                Finding(subject=subject, detail=f"{state.name.lower()}; the next start migrates it"),
+                None,
+                [],
+            )
         with closing(SqlRegistry(settings.registry_url)) as registry, registry.reading() as unit:
-            clusters = unit.clusters()
+            clusters, backups = unit.clusters(), unit.backups()
     except EnvironmentUnfit as error:
-        return Finding(subject=subject, detail=error.reason, mend=error.mend), []
-    return Finding(subject=subject, detail=f"current; {len(clusters)} clusters"), clusters
+        return Finding(subject=subject, detail=error.reason, mend=error.mend), None, []
+    return Finding(subject=subject, detail=f"current; {len(clusters)} clusters"), clusters, backups
 
 
 def _open_sealer(settings: Settings) -> AesGcmSealer:

@@ -238,8 +238,8 @@ class Hsm(Protocol):
         """End the sessions that `log_in_elsewhere` began, as the process ends."""
         ...
 
-    def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
-        """Look at the module and at the directories of `clusters`, for doctor."""
+    def inspect(self, clusters: Collection[Cluster] | None, backups: Collection[Backup]) -> list[Finding]:
+        """Look at the module and at all directories, for doctor; None: nobody knows the clusters."""
         ...
 
 

@@ -167,16 +167,19 @@ class ClusterDirectory:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    """Write a file that after any crash is either the old or the new one. Mode 0600."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    """Write a file that after any crash is either the old or the new one. Mode 0600.
+
+    Who calls has the token's lock, so that the draft which a crash leaves is overwritten by the next one.
+    """
+    draft = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).rename(path)
+        draft.rename(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pkcs11
 
-from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.hsm.ckr import words
@@ -41,15 +41,23 @@ def inspect_module(profile_name: str, module: str | None, directory: Path) -> li
         return [Finding(subject=subject, detail=str(error), mend="give this user the data directory")]
 
 
-def inspect_directories(directory: Path, clusters: Collection[Cluster]) -> list[Finding]:
-    """Return what is wrong in the clusters' directories, and which of them no cluster owns."""
-    known = {cluster.id for cluster in clusters}
+def inspect_directories(
+    directory: Path, clusters: Collection[Cluster] | None, backups: Collection[Backup]
+) -> list[Finding]:
+    """Return what is wrong in the directories of clusters and backups, and which of them nobody owns.
+
+    Without `clusters` nobody can tell who owns them, and none is called litter.
+    """
+    known = None if clusters is None else {c.id for c in clusters} | {b.id for b in backups}
     try:
         names = {path.name for path in directory.iterdir() if path.is_dir()} if directory.exists() else set()
         found = [finding for name in sorted(names) for finding in _look(directory / name, known)]
     except OSError as error:
         return [Finding(subject=str(directory), detail=str(error), mend="give its owner read permission")]
-    return found + [_lost(directory / cluster.id) for cluster in clusters if _is_lost(cluster, names)]
+    lost = [
+        _lost(directory / cluster.id, "cluster") for cluster in clusters or () if _is_lost(cluster, names)
+    ]
+    return found + lost + [_lost(directory / copy.id, "backup") for copy in backups if copy.id not in names]
 
 
 def _is_lost(cluster: Cluster, names: Collection[str]) -> bool:
@@ -57,11 +65,11 @@ def _is_lost(cluster: Cluster, names: Collection[str]) -> bool:
     return ours and cluster.id not in names
 
 
-def _lost(path: Path) -> Finding:
+def _lost(path: Path, kind: str) -> Finding:
     return Finding(
         subject=path.name,
         detail="its directory is gone",
-        mend=f"restore {path} from a backup, or delete the cluster",
+        mend=f"restore {path} from a backup, or delete the {kind}",
     )
 
 
@@ -69,15 +77,16 @@ def _left_behind(path: Path) -> Finding:
     return Finding(subject=path.name, detail="left behind by a crash", mend=f"rm -r {path}")
 
 
-def _look(path: Path, known: Collection[str]) -> Iterator[Finding]:
+def _look(path: Path, known: Collection[str] | None) -> Iterator[Finding]:
     if path.name.startswith((UNFINISHED, DISCARDED)):
         yield _left_behind(path)
         return
     if path.name == MODULES:
         yield from map(_left_behind, path.iterdir())  # a copy is unlinked as soon as it is loaded
         return
-    if path.name not in known and not path.name.startswith((ADOPTED, BACKUPS)):
-        yield Finding(subject=path.name, detail="belongs to no cluster in the registry", mend=f"rm -r {path}")
+    if known is not None and path.name not in known and not path.name.startswith(ADOPTED):
+        kind = "backup" if path.name.startswith(BACKUPS) else "cluster"
+        yield Finding(subject=path.name, detail=f"belongs to no {kind} in the registry", mend=f"rm -r {path}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         yield Finding(subject=path.name, detail="others can open it", mend=f"chmod 700 {path}")
     yield from _look_at_token(ClusterDirectory(path))
@@ -95,7 +104,7 @@ def _look_at_token(home: ClusterDirectory) -> Iterator[Finding]:
         yield Finding(
             subject=name, detail=f"has no {BACKUP}", mend="change kmsuser's password, which writes it"
         )
-    elif not token_object.exists() or token_object.stat().st_size < backup.stat().st_size:
+    elif home.is_cut_short:
         yield Finding(
             subject=name, detail="a kill has emptied token.object", mend="connect: its copy is then put back"
         )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pkcs11
 
-from hsmstore.domain.cluster import Cluster, TokenReference
+from hsmstore.domain.cluster import Backup, Cluster, TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
@@ -213,10 +213,12 @@ class Pkcs11Hsm:
         with _administration("delete the backup"):
             self._home(backup_id).remove()
 
-    def inspect(self, clusters: Collection[Cluster]) -> list[Finding]:
-        """Return what there is to say about the module and about the directories of `clusters`."""
+    def inspect(
+        self, clusters: Collection[Cluster] | None, backups: Collection[Backup] = ()
+    ) -> list[Finding]:
+        """Return what there is to say about the module and about the directories, whosever they are."""
         findings = inspect_module(self._profile, self._module, self._modules)
-        return findings + inspect_directories(self._directory, clusters)
+        return findings + inspect_directories(self._directory, clusters, backups)
 
     def _connect(self, cluster: Cluster, password: str) -> HsmConnection:
         route = self._route(cluster)

@@ -244,3 +244,24 @@ def test_a_kill_while_kmsuser_is_logged_in_elsewhere(server: Mortal, estate: Est
     assert server.manage("DELETE", f"{session}/session")[0] == 200
     assert server.manage("PUT", session, {"Password": PASSWORD})[0] == 200
     require_nothing_else_wrong(server)
+
+
+def test_a_backup_without_a_row_and_a_row_without_a_backup(server: Mortal, estate: Estate) -> None:
+    """Doctor finds a copy that no backup in the registry owns, and a backup whose copy is gone."""
+    server.start()
+    status, backup = server.manage("POST", f"/clusters/{estate.spare_cluster_id}/backups")
+    assert status == 200
+    server.stop()
+    assert doctor(estate.data_dir).complaints == []
+    kept = estate.data_dir / "hsm" / backup["BackupId"]
+    kept.rename(stray := kept.with_name("backup-aaaaaaaaaaa"))
+    found = {complaint["subject"]: complaint["detail"] for complaint in doctor(estate.data_dir).complaints}
+    assert found == {kept.name: "its directory is gone", stray.name: "belongs to no backup in the registry"}
+
+
+def test_no_litter_without_a_registry(estate: Estate) -> None:
+    """Where the registry cannot be read, doctor calls no token litter: following its mends loses nothing."""
+    (estate.data_dir / "registry.sqlite3").write_bytes(b"\xff" * 4096)
+    complaints = doctor(estate.data_dir).complaints
+    assert complaints
+    assert not [complaint for complaint in complaints if "rm " in complaint["mend"]], complaints
