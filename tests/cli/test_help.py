@@ -79,8 +79,8 @@ def test_documented_settings() -> None:
 
 
 def test_documented_session(client: CommandLine, tmp_path: Path) -> None:
-    """The session on the page runs to its end when it is pasted into a shell."""
-    [session] = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    """What the page types runs to its end when it is pasted into a shell."""
+    session = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
     script = f"set -eu\nhsmstore() {{ '{sys.executable}' -m hsmstore \"$@\"; }}\n{session}"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script],
@@ -148,7 +148,7 @@ def test_completion(hsmstore: CommandLine, typed: str, offered: str) -> None:
 
 def test_a_client_loads_no_server() -> None:
     """What is typed often does not pay for the server's libraries."""
-    names = ("sqlalchemy", "alembic", "pkcs11", "granian", "falcon", "cryptography")
+    names = ("sqlalchemy", "alembic", "pkcs11", "granian", "falcon", "cryptography", "yaml")
     program = f"import sys, hsmstore.cli; print([name for name in {names} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
