@@ -46,7 +46,7 @@ class Effect(StrEnum):
     TIMEOUT = "timeout"
     """A call or draw answers DependencyTimeoutException after `seconds` of real time."""
     DROP = "drop"
-    """A call's connection is closed without an answer."""
+    """A call's connection is closed before its answer is whole: of that, no more than an empty 500."""
     HANG = "hang"
     """A phase does not end, and a call is not answered, while the fault is in the plan."""
 

@@ -81,7 +81,7 @@ class FaultDescription(Response, frozen=True, kw_only=True):
     point: str
     effect: Effect
     error: str | None = None
-    seconds: float = 0.0
+    seconds: float
     custom_key_store_id: str | None = None
     cluster_id: str | None = None
     times: int | None = None

@@ -65,7 +65,7 @@ class KmsApplication:
             body = self._answer(environ, request_id)
             status = _OK
         except ConnectionDropped:
-            start_response(_OK, [("Content-Length", "1")])
+            start_response(_STATUS[HTTPStatus.INTERNAL_SERVER_ERROR], [("Content-Length", "1")])
             return _Dropped()
         except Exception as error:  # noqa: BLE001  # the one way out for every refusal
             refusal = _refusal(error, request_id)
@@ -91,7 +91,11 @@ class KmsApplication:
 
 
 class _Dropped:
-    """A body that breaks off before its announced length: the server can only close the connection."""
+    """A body that breaks off before its announced length: the server can only close the connection.
+
+    Granian cannot be told to close it before the head of an answer. boto3 does not look at lengths, so the
+    head must not speak of success.
+    """
 
     def __iter__(self) -> "_Dropped":
         return self
