@@ -113,7 +113,7 @@ app.add_typer(kmsuser.app, name="kmsuser")
 
 @app.command("backup")
 def back_up(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson = False) -> None:
-    """Back a cluster up: its token with keys and users, its certificate."""
+    """Back a cluster up: keys, users, certificate."""
     simulator: Simulator = context.obj.simulator
     answer = simulator.manage("POST", CLUSTERS, cluster_id, "backups")
     if as_json:
@@ -148,7 +148,7 @@ def restore(
     hsms: Annotated[int | None, typer.Option(help="How many HSMs.", show_default="2")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new cluster from a backup; it has the same certificate."""
+    """Make a cluster from a backup; it shares the certificate."""
     simulator: Simulator = context.obj.simulator
     answer = simulator.manage("POST", "backups", backup_id, "restore", HsmCount=hsms)
     show_cluster(simulator, answer, as_json=as_json)

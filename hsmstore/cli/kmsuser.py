@@ -25,7 +25,7 @@ def create(
     hsm: OneHsm = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make kmsuser in a cluster that has none, or on an HSM that has not."""
+    """Make kmsuser where there is none."""
     simulator: Simulator = context.obj.simulator
     secret = required_secret("password", password)
     show_cluster(simulator, simulator.cluster(cluster_id).create_kmsuser(secret, hsm=hsm), as_json=as_json)

@@ -64,7 +64,7 @@ def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explana
         since=round(store.state_since, 3),
         due=store.due_at and round(store.due_at, 3),
         why=_why(store, history),
-        fix=_fix(store),
+        fix=_fix(world, store),
         history=[_description(event) for event in history],
     )
 
@@ -87,7 +87,7 @@ def _why(store: KeyStore, history: list[KeyStoreEvent]) -> str:
             return f"{meaning} Found: {found}." if found else meaning
 
 
-def _fix(store: KeyStore) -> list[str]:
+def _fix(world: World, store: KeyStore) -> list[str]:
     """Return the documented way out, with the store's own ids."""
     if store.state is ConnectionState.DISCONNECTED:
         return [f"hsmstore store connect {store.id}"]
@@ -96,8 +96,17 @@ def _fix(store: KeyStore) -> list[str]:
     cause = store.error_code and CAUSES.get(store.error_code)
     cluster = store.backing.cluster_id if isinstance(store.backing, CloudHsmBacking) else "CLUSTER"
     mend = [command.format(store=store.id, cluster=cluster) for command in (cause.mend if cause else ())]
+    mend = [command.replace("SUBNET", _full_subnet(world, cluster)) for command in mend]
     steps = [f"store disconnect {store.id}", *mend, f"store connect {store.id}"]
     return [f"hsmstore {step}" for step in steps]
+
+
+def _full_subnet(world: World, cluster_id: str) -> str:
+    """Return the subnet of which a command speaks: the first without a free address."""
+    with world.registry.reading() as unit:
+        cluster = unit.cluster(cluster_id)
+    full = (subnet.id for subnet in (cluster.subnets if cluster else ()) if not subnet.free_addresses)
+    return next(full, "SUBNET")
 
 
 def _description(event: KeyStoreEvent) -> EventDescription:

@@ -117,7 +117,8 @@ def test_serve_help(hsmstore: CommandLine) -> None:
 
 def test_help_fits(client: CommandLine) -> None:
     """No line of a help is cut off, and none is longer than 80 characters."""
-    for path in ([], *(path.split()[1:] for path in LEAVES)):
+    groups = {path.rpartition(" ")[0] for path in LEAVES}
+    for path in (path.split()[1:] for path in {*LEAVES, *groups}):
         shown = client(*path, "--help")
         assert "..." not in shown.out.replace("]...", "")
         assert max(map(len, shown.out.splitlines())) <= 80, path

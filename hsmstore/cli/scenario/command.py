@@ -24,7 +24,9 @@ def run(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything as it is at the end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a scenario; exit with 1 at the first step that does not come true.
+    """Play a scenario: every step must come true.
+
+    The first that does not ends it with 1, and with what was seen instead.
 
     It plays on a simulator of its own, with a temporary data directory; or on yours, where --endpoint or
     HSMSTORE_ENDPOINT names one. The whole file is checked before anything happens.

@@ -2,9 +2,9 @@
 
 from typing import Final, NamedTuple, Protocol
 
-from hsmstore.cli.client import Refused
+from hsmstore.cli.client import Refused, Unreachable
 from hsmstore.cli.clock import pauses
-from hsmstore.cli.scenario.script import Script, Step
+from hsmstore.cli.scenario.script import DROPPED, Script, Step
 from hsmstore.cli.scenario.stage import PATIENCE, Stage
 from hsmstore.cli.waiting import ON_THE_WAY, Unsettled
 
@@ -70,6 +70,10 @@ def _act(step: Step, stage: Stage) -> str:
         if error.code != refused:
             raise
         return f"refused: {error.code}"
+    except Unreachable:
+        if refused != DROPPED:
+            raise
+        return "no answer"
     if refused is not None:
         raise Unsettled(f"nothing refused it: {outcome}")
     return outcome

@@ -28,8 +28,11 @@ MEMBERS: Final = {
 EXPECTATIONS: Final = {
     "state": "the ConnectionState in which the key store comes to rest",
     "error": "its ConnectionErrorCode; FAILED is meant",
-    "exception": "the AWS error that refuses the step; each time, where it is done several times",
+    "exception": "the AWS error that refuses the step, each time; or ConnectionDropped",
 }
+DROPPED: Final = "ConnectionDropped"
+"""Stands among the AWS errors for a call that gets no answer, as the effect `drop` leaves it."""
+
 REPEATED: Final = ("repeat", "steps")
 REPEATS_MAX: Final = 1000
 
@@ -42,7 +45,7 @@ _ERRORS_OF: Final[Mapping[str, Sequence[str]]] = {
 _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "state": list(ConnectionState),
     "error": list(ConnectionErrorCode),
-    "exception": list(ERRORS),
+    "exception": [*ERRORS, DROPPED],
 }
 
 
