@@ -7,15 +7,17 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from hsmstore.control.app import Health, management_application
+from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service import lifecycle
 from hsmstore.service.faultplan import FaultPlan
@@ -50,7 +52,9 @@ def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
     with owned(settings.data_dir), open_world(settings) as world:
         health = Health(world)
         application = KmsApplication(world, management_application(world, health))
-        server = Server(application, settings.host, settings.port, settings.threads, world.faults.end)
+        server = Server(
+            application, settings.host, settings.port, settings.threads, before_stop=world.faults.end
+        )
         ticker = Ticker(world)
         announcer = threading.Thread(
             target=_announce, args=(settings, health, when_ready), name="announcer", daemon=True
@@ -150,10 +154,21 @@ def registry_state(settings: Settings) -> SchemaState:
     return current_state(settings.registry_url)
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything that a server needs, and say what is wrong with it. Changes nothing."""
-    registry, clusters, backups = _examine_registry(settings)
-    return [_examine_data_dir(settings), registry, *_hsm(settings).inspect(clusters, backups)]
+def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:
+    """Look at everything that a server needs, and say what is wrong with it.
+
+    With `fix`, and where no server is using it, what can be mended without losing anything is mended.
+    """
+    room = _examine_data_dir(settings)
+    if not (fix and room.ok and settings.data_dir.exists()):
+        return [room, *_examine_inside(settings)]
+    with owned(settings.data_dir):
+        return [room, *_examine_inside(settings, fix=True)]
+
+
+def _examine_inside(settings: Settings, *, fix: bool = False) -> list[Finding]:
+    registry, clusters, backups, stores = _examine_registry(settings, fix=fix)
+    return [registry, *stores, *_hsm(settings).inspect(clusters, backups, fix=fix)]
 
 
 def _examine_data_dir(settings: Settings) -> Finding:
@@ -168,24 +183,45 @@ def _examine_data_dir(settings: Settings) -> Finding:
     return Finding(subject=subject, detail="usable, and no server is using it")
 
 
-def _examine_registry(settings: Settings) -> tuple[Finding, list[Cluster] | None, list[Backup]]:
-    """Look at the registry; return its clusters and backups, too, or None where it cannot be read."""
-    subject = "registry"
+class _Registered(NamedTuple):
+    """What there is to say of the registry; its clusters are None where it cannot be read."""
+
+    finding: Finding
+    clusters: list[Cluster] | None = None
+    backups: Sequence[Backup] = ()
+    stores: Sequence[Finding] = ()
+
+
+def _examine_registry(settings: Settings, *, fix: bool) -> _Registered:
+    """Look at the registry, and return what it holds."""
+    subject, migrated = "registry", ""
     if settings.database_url is None and not settings.data_dir.exists():
-        return Finding(subject=subject, detail="not there yet; the first start makes it"), None, []
+        return _Registered(Finding(subject=subject, detail="not there yet; the first start makes it"))
     try:
         state = current_state(settings.registry_url)
+        if state is not SchemaState.CURRENT and not fix:
+            detail = f"{state.name.lower()}; the next start migrates it"
+            return _Registered(Finding(subject=subject, detail=detail))
         if state is not SchemaState.CURRENT:
-            return (
-                Finding(subject=subject, detail=f"{state.name.lower()}; the next start migrates it"),
-                None,
-                [],
-            )
+            upgrade(settings.registry_url)
+            migrated = f"{state.name.lower()}: migrated; "
         with closing(SqlRegistry(settings.registry_url)) as registry, registry.reading() as unit:
-            clusters, backups = unit.clusters(), unit.backups()
+            clusters, backups, stranded = unit.clusters(), unit.backups(), unit.stranded_key_stores()
     except EnvironmentUnfit as error:
-        return Finding(subject=subject, detail=error.reason, mend=error.mend), None, []
-    return Finding(subject=subject, detail=f"current; {len(clusters)} clusters"), clusters, backups
+        return _Registered(Finding(subject=subject, detail=error.reason, mend=error.mend))
+    finding = Finding(subject=subject, detail=f"{migrated}current; {len(clusters)} clusters")
+    return _Registered(finding, clusters, backups, [_stranded(store) for store in stranded])
+
+
+def _stranded(store: KeyStore) -> Finding:
+    """Say of a key store whose cluster has been deleted what AWS's documentation says."""
+    cause = CAUSES[ConnectionErrorCode.CLUSTER_NOT_FOUND]
+    steps = (step.partition("  #")[0].format(store=store.id, cluster="CLUSTER") for step in cause.mend)
+    return Finding(
+        subject=store.id,
+        detail=f"key store {store.name}: {cause.meaning}",
+        mend=f"{'; '.join(f'hsmstore {step}' for step in steps)}; or delete the key store",
+    )
 
 
 def _open_sealer(settings: Settings) -> AesGcmSealer:

@@ -1,6 +1,7 @@
 """`hsmstore doctor`: whether this machine can run the simulator, and what to do where it cannot."""
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -9,9 +10,13 @@ from hsmstore.cli.exits import ExitCode
 from hsmstore.cli.options import AsJson, takes_settings
 from hsmstore.settings import Loaded
 
+Fix = Annotated[
+    bool, typer.Option("--fix", help="Mend what can be mended without losing anything; no server may run.")
+]
+
 
 @takes_settings("data_dir", "database_url", "pkcs11_profile", "pkcs11_module")
-def doctor(*, loaded: Loaded, as_json: AsJson = False) -> None:
+def doctor(*, loaded: Loaded, fix: Fix = False, as_json: AsJson = False) -> None:
     """Find out what keeps hsmstore from running here.
 
     It looks at the data directory, the registry, the PKCS#11 module and the tokens, and tells the mend of
@@ -19,7 +24,7 @@ def doctor(*, loaded: Loaded, as_json: AsJson = False) -> None:
     """
     from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
 
-    findings = bootstrap.examine(loaded.settings)
+    findings = bootstrap.examine(loaded.settings, fix=fix)
     if as_json:
         screen.document({"Findings": [{**asdict(finding), "ok": finding.ok} for finding in findings]})
     else:

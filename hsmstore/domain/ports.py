@@ -238,8 +238,13 @@ class Hsm(Protocol):
         """End the sessions that `log_in_elsewhere` began, as the process ends."""
         ...
 
-    def inspect(self, clusters: Collection[Cluster] | None, backups: Collection[Backup]) -> list[Finding]:
-        """Look at the module and at all directories, for doctor; None: nobody knows the clusters."""
+    def inspect(
+        self, clusters: Collection[Cluster] | None, backups: Collection[Backup] = (), *, fix: bool = False
+    ) -> list[Finding]:
+        """Look at the module and at all directories, for doctor; None: nobody knows the clusters.
+
+        With `fix` what can be mended without losing anything is mended.
+        """
         ...
 
 
@@ -274,6 +279,10 @@ class Unit(Protocol):
 
     def connected_key_stores(self) -> list[KeyStore]:
         """Return every CONNECTED store, of any scope."""
+        ...
+
+    def stranded_key_stores(self) -> list[KeyStore]:
+        """Return every store whose cluster is gone, of any scope."""
         ...
 
     def count_key_stores(self, scope: Scope) -> int:

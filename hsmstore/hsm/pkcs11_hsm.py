@@ -214,11 +214,14 @@ class Pkcs11Hsm:
             self._home(backup_id).remove()
 
     def inspect(
-        self, clusters: Collection[Cluster] | None, backups: Collection[Backup] = ()
+        self, clusters: Collection[Cluster] | None, backups: Collection[Backup] = (), *, fix: bool = False
     ) -> list[Finding]:
-        """Return what there is to say about the module and about the directories, whosever they are."""
+        """Return what there is to say about the module and about the directories, whosever they are.
+
+        With `fix` what can be mended without losing anything is mended.
+        """
         findings = inspect_module(self._profile, self._module, self._modules)
-        return findings + inspect_directories(self._directory, clusters, backups)
+        return findings + inspect_directories(self._directory, clusters, backups, fix=fix)
 
     def _connect(self, cluster: Cluster, password: str) -> HsmConnection:
         route = self._route(cluster)

@@ -5,6 +5,7 @@ faults is named first, are ours.
 """
 
 import hmac
+from collections.abc import Iterator
 from dataclasses import replace
 
 from hsmstore.domain.cluster import Cluster, ClusterState
@@ -146,14 +147,13 @@ def _fit_cluster(unit: Unit, scope: Scope, cluster_id: str) -> Cluster:
 
 def _require_unused(world: World, unit: Unit, cluster: Cluster) -> None:
     """Refuse a cluster that backs a store, or whose relative does or did: one from the same backups."""
-    clusters = unit.clusters(cluster.scope)
-    for store in _stores_without_cluster(unit, clusters, cluster.scope):
-        if world.certificates.same(store.trust_anchor_certificate, cluster.trust_anchor_certificate):
+    for backing in _stranded(unit, cluster.scope):
+        if world.certificates.same(backing.trust_anchor_certificate, cluster.trust_anchor_certificate):
             raise CloudHsmClusterInUseException(
-                f"CloudHSM cluster {cluster.id} shares a backup history with {store.cluster_id}, which is"
+                f"CloudHSM cluster {cluster.id} shares a backup history with {backing.cluster_id}, which is"
                 " associated with a custom key store, though deleted."
             )
-    for relative in clusters:
+    for relative in unit.clusters(cluster.scope):
         related = relative.trust_anchor_certificate == cluster.trust_anchor_certificate
         if related and unit.key_store_of_cluster(relative.id) is not None:
             raise CloudHsmClusterInUseException(
@@ -164,10 +164,10 @@ def _require_unused(world: World, unit: Unit, cluster: Cluster) -> None:
             )
 
 
-def _stores_without_cluster(unit: Unit, clusters: list[Cluster], scope: Scope) -> list[CloudHsmBacking]:
-    known = {cluster.id for cluster in clusters}
-    backings = [store.backing for store in unit.key_stores(scope)]
-    return [b for b in backings if isinstance(b, CloudHsmBacking) and b.cluster_id not in known]
+def _stranded(unit: Unit, scope: Scope) -> Iterator[CloudHsmBacking]:
+    for store in unit.stranded_key_stores():
+        if store.scope == scope and isinstance(store.backing, CloudHsmBacking):
+            yield store.backing
 
 
 def _require_related(world: World, backing: CloudHsmBacking, cluster: Cluster) -> None:

@@ -73,6 +73,11 @@ _SCOPED_CLUSTERS: Final = _ALL_CLUSTERS.where(
 )
 _REPLACE_CLUSTER: Final = update(clusters).where(*_unchanged_cluster)
 _REMOVE_CLUSTER: Final = delete(clusters).where(*_unchanged_cluster)
+_STRANDED: Final = (
+    select(key_stores)
+    .where(_store.cluster_id.is_not(None), _store.cluster_id.not_in(select(_cluster.id)))
+    .order_by(_store.created_at, _store.id)
+)
 _HSMS: Final = select(hsms).where(hsms.c.cluster_id == bindparam("id")).order_by(hsms.c.position)
 _ALL_HSMS: Final = select(hsms).order_by(hsms.c.cluster_id, hsms.c.position)
 _REMOVE_HSMS: Final = delete(hsms).where(hsms.c.cluster_id == bindparam("id"))
@@ -172,6 +177,10 @@ class SqlUnit:
     def connected_key_stores(self) -> list[KeyStore]:
         """Return every CONNECTED store, of any scope."""
         return [key_store_of(row) for row in self._rows(_CONNECTED, {})]
+
+    def stranded_key_stores(self) -> list[KeyStore]:
+        """Return every store whose cluster is gone, of any scope."""
+        return [key_store_of(row) for row in self._rows(_STRANDED, {})]
 
     def count_key_stores(self, scope: Scope) -> int:
         """Return how many stores the scope has, for the quota."""

@@ -40,9 +40,18 @@ class Server(MTServer):
     """One worker in a thread. `run` returns after SIGTERM or SIGINT, when what was under way is answered."""
 
     def __init__(
-        self, application: Application, host: str, port: int, threads: int, before_stop: Callable[[], None]
+        self,
+        application: Application,
+        host: str,
+        port: int,
+        threads: int,
+        *,
+        before_stop: Callable[[], object] | None = None,
     ) -> None:
-        """Take the application, where to listen, how many threads may run it at once, and what ends waits."""
+        """Take the application, where to listen, and how many threads may run it at once.
+
+        `before_stop` is called at the signal: it lets go what would keep a thread.
+        """
         super().__init__(
             "hsmstore",
             address=host,
@@ -72,7 +81,8 @@ class Server(MTServer):
 
     def _stop_workers(self) -> None:
         """Answer what is under way, and wait no longer for a client that left its request half sent."""
-        self._before_stop()
+        if self._before_stop is not None:
+            self._before_stop()
         for worker in self.wrks:
             worker.terminate()  # type: ignore[no-untyped-call]  # Granian's
             worker.inner.join(GRACE)

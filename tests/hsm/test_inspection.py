@@ -1,10 +1,15 @@
 """What `doctor` learns of the HSM room."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from hsmstore.domain.ports import ConnectFailed
 from hsmstore.hsm import Pkcs11Hsm
-from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, Bench, Ticker
+from hsmstore.hsm.tokenfile import is_whole
+from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, SO_PIN, Bench, Ticker
 
 
 def test_nothing_is_wrong(bench: Bench) -> None:
@@ -36,6 +41,72 @@ def test_what_is_wrong_is_found(bench: Bench) -> None:
     assert said[OTHER_CLUSTER_ID, "has no token.object.bak"] is not None
     assert said[".new-cluster-ccccccccccc-x", "left behind by a crash"] is not None
     assert said["libsofthsm2-left.so", "left behind by a crash"] is not None
+
+
+def test_what_can_be_mended_is_mended(bench: Bench) -> None:
+    """Each kind of damage that can be mended without a loss is, and the finding says so; then all is well."""
+    cluster, orphan = bench.create(), bench.create(OTHER_CLUSTER_ID)
+    whole = bench.token_object(cluster).read_bytes()
+    bench.token_object(cluster).write_bytes(whole[:-1])
+    bench.home(cluster).chmod(0o755)
+    (bench.home(orphan) / "token.object.bak").unlink()
+    (bench.directory / ".new-cluster-ccccccccccc-x" / "tokens").mkdir(parents=True)
+    (bench.directory / "modules").mkdir(exist_ok=True)
+    (bench.directory / "modules" / "libsofthsm2-left.so").touch()
+    kept = bench.token_object(orphan).read_bytes()
+    mended = bench.hsm.inspect([cluster], fix=True)
+    assert {finding.mend for finding in mended} == {None}
+    assert {(finding.subject, finding.detail.rpartition(": ")[2]) for finding in mended[1:]} == {
+        (CLUSTER_ID, "closed to them"),
+        (CLUSTER_ID, "its copy is put back"),
+        (OTHER_CLUSTER_ID, "written"),
+        (OTHER_CLUSTER_ID, f"moved to {bench.directory.parent / 'lost+found'}"),
+        (".new-cluster-ccccccccccc-x", "removed"),
+        ("libsofthsm2-left.so", "removed"),
+    }
+    (found,) = (bench.directory.parent / "lost+found").glob(f"{OTHER_CLUSTER_ID}-*/tokens/*/token.object")
+    assert found.read_bytes() == kept
+    assert len(bench.hsm.inspect([cluster])) == 1
+    assert bench.connect(cluster).draw(8)
+
+
+def test_what_would_be_lost_is_left_alone(bench: Bench) -> None:
+    """What cannot be mended is told as before; nothing is moved where nobody knows the clusters."""
+    cluster, other = bench.create(), bench.create(OTHER_CLUSTER_ID)
+    bench.token_object(cluster).write_bytes(b"")
+    (bench.home(cluster) / "token.object.bak").unlink()
+    (_, finding) = bench.hsm.inspect(None, fix=True)
+    assert (finding.subject, finding.detail) == (
+        CLUSTER_ID,
+        "token.object is emptied, without token.object.bak",
+    )
+    assert finding.mend is not None
+    assert bench.home(other).is_dir()
+
+
+def test_a_token_initialised_anew_is_whole(bench: Bench) -> None:
+    """A token that somebody initialised anew is shorter than its copy, and not called damaged."""
+    cluster = bench.create()
+    tool = ["pkcs11-tool", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--slot-index", "0", "--init-token"]
+    subprocess.run(
+        [*tool, "--label", CLUSTER_ID, "--so-pin", SO_PIN],
+        env={"SOFTHSM2_CONF": str(bench.home(cluster) / "softhsm2.conf"), "PATH": "/usr/bin"},
+        check=True,
+        capture_output=True,
+    )
+    anew = bench.token_object(cluster).read_bytes()
+    assert len(anew) < len((bench.home(cluster) / "token.object.bak").read_bytes())
+    assert len(bench.hsm.inspect([cluster], fix=True)) == 1
+    with pytest.raises(ConnectFailed, match="USER_NOT_FOUND"):
+        bench.connect(cluster)
+
+
+def test_every_cut_of_a_token_object_is_seen(bench: Bench) -> None:
+    """A token.object is whole as SoftHSM2 writes it, and not with any number of bytes missing at its end."""
+    for cluster in (bench.create(), bench.create(OTHER_CLUSTER_ID, None)):
+        content = bench.token_object(cluster).read_bytes()
+        assert is_whole(content)
+        assert [length for length in range(len(content)) if is_whole(content[:length])] == []
 
 
 def test_what_is_lost_is_found(bench: Bench) -> None:

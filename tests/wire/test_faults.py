@@ -133,10 +133,13 @@ def test_latency(played: Played) -> None:
 
 
 def _seconds(played: Played, call: Callable[[], object]) -> float:
-    real = lambda: played.server.manage("GET", "/clock")[1]["Real"]  # noqa: E731
-    before = real()
+    before = _real(played)
     call()
-    seconds: float = real() - before
+    return _real(played) - before
+
+
+def _real(played: Played) -> float:
+    seconds: float = played.server.manage("GET", "/clock")[1]["Real"]
     return seconds
 
 

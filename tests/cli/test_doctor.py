@@ -1,0 +1,90 @@
+"""`hsmstore doctor --fix`: what it mends on a data directory, and what it leaves to its owner."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsmstore.cli.exits import ExitCode
+from tests.cli.conftest import CommandLine
+from tests.server import Server, running
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Server:
+    """Give a server that has been stopped, with a connected key store and a cluster beside it."""
+    with running(tmp_path / "data", "--profile", "instant") as server:
+        server.kms().connect_custom_key_store(CustomKeyStoreId=server.new_store("sound"))
+        server.new_cluster()
+    return server
+
+
+def examine(hsmstore: CommandLine, server: Server, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    """Run doctor; return its exit code and the findings."""
+    code, out, err = hsmstore("doctor", "--data-dir", str(server.data_dir), "--json", *options)
+    assert out, err
+    findings: list[dict[str, Any]] = json.loads(out)["Findings"]
+    return code, findings
+
+
+def test_litter_is_mended(hsmstore: CommandLine, stopped: Server) -> None:
+    """What a crash left is told without --fix, mended with it, and gone afterwards."""
+    hsm = stopped.data_dir / "hsm"
+    (hsm / ".old-cluster-22222222222-x").mkdir()
+    orphan = hsm / "cluster-33333333333"
+    (orphan / "tokens").mkdir(mode=0o700, parents=True)
+    orphan.chmod(0o700)
+    code, findings = examine(hsmstore, stopped)
+    assert code == ExitCode.UNFIT
+    assert {f["subject"] for f in findings if not f["ok"]} == {".old-cluster-22222222222-x", orphan.name}
+    code, findings = examine(hsmstore, stopped, "--fix")
+    assert code == 0, findings
+    assert not orphan.exists()
+    assert len(list((stopped.data_dir / "lost+found").iterdir())) == 1
+    assert examine(hsmstore, stopped)[0] == 0
+    stopped.start()
+    store = stopped.kms().describe_custom_key_stores()["CustomKeyStores"][0]["CustomKeyStoreId"]
+    assert stopped.kms().generate_random(NumberOfBytes=8, CustomKeyStoreId=store)["Plaintext"]
+    stopped.stop()
+
+
+def test_a_key_store_without_its_cluster(hsmstore: CommandLine, stopped: Server) -> None:
+    """A key store whose cluster is gone is told with the documented fix, which is its owner's to take."""
+    stopped.start()
+    [store] = stopped.kms().describe_custom_key_stores()["CustomKeyStores"]
+    assert stopped.manage("DELETE", f"/clusters/{store['CloudHsmClusterId']}")[0] == 200
+    stopped.stop()
+    code, findings = examine(hsmstore, stopped, "--fix")
+    assert code == ExitCode.UNFIT
+    [wrong] = [finding for finding in findings if not finding["ok"]]
+    assert wrong["subject"] == store["CustomKeyStoreId"]
+    assert f"hsmstore store update {store['CustomKeyStoreId']} --cluster" in wrong["mend"]
+
+
+def test_a_registry_without_a_schema_is_migrated(hsmstore: CommandLine, stopped: Server) -> None:
+    """A registry that lacks the schema has it after --fix; without the option it is left as it is."""
+    registry = stopped.data_dir / "registry.sqlite3"
+    for path in stopped.data_dir.glob("registry.sqlite3*"):
+        path.unlink()
+    with closing(sqlite3.connect(registry)):
+        pass
+    [said] = [f for f in examine(hsmstore, stopped)[1] if f["subject"] == "registry"]
+    assert said["detail"] == "empty; the next start migrates it"
+    [said] = [f for f in examine(hsmstore, stopped, "--fix")[1] if f["subject"] == "registry"]
+    assert said["detail"] == "empty: migrated; current; 0 clusters"
+    assert sqlite3.connect(registry).execute("SELECT count(*) FROM clusters").fetchone() == (0,)
+
+
+def test_nothing_is_mended_under_a_running_server(hsmstore: CommandLine, stopped: Server) -> None:
+    """While a server uses the data directory doctor only looks."""
+    litter = stopped.data_dir / "hsm" / ".old-cluster-22222222222-x"
+    litter.mkdir()
+    stopped.start()
+    code, findings = examine(hsmstore, stopped, "--fix")
+    stopped.stop()
+    assert code == ExitCode.UNFIT
+    assert any("owned by another server" in finding["detail"] for finding in findings)
+    assert litter.is_dir()
