@@ -1,6 +1,6 @@
 """Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
 
-- lifecycle.md from the table in hsmstore/domain/connection.py;
+- lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
+from hsmstore.domain.keystore import KeyStoreType
 from hsmstore.wire.operations import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -36,10 +38,6 @@ DIFFERENCES: Final = {
 def lifecycle() -> str:
     """Return the page of the ConnectionState machine."""
     moves = [[event, *(next_state(state, event) or "no" for state in ConnectionState)] for event in Event]
-    rights = [
-        [action, *("yes" if state in ALLOWED[action] else "no" for state in ConnectionState)]
-        for action in Action
-    ]
     return _page(
         "# The life of a custom key store",
         MADE_BY,
@@ -50,9 +48,56 @@ def lifecycle() -> str:
         "No: the event is refused. A state that stays as it is: accepted, and nothing changes.",
         _table("Event", moves),
         "## What each state allows",
-        "No: the answer is `CustomKeyStoreInvalidStateException`.",
-        _table("Action", rights),
+        "Yes: it is carried out. No change: it is answered, and there is nothing to do. Anything else is the"
+        " exception in short, `InvalidState` for `CustomKeyStoreInvalidStateException`; the state then stays"
+        " as it is.",
+        *(part for kind in KeyStoreType for part in _rights(kind)),
+        "## Why a connect fails",
+        "Each code of a CloudHSM key store, what it means in life, the command that brings it about here, and"
+        " the documented fix between `store disconnect` and `store connect`. `hsmstore store explain` tells it"
+        " with the ids filled in. Any other code, an external key store's too, comes by a fault:"
+        ' `{"Point": "connect", "Effect": "connection-error", "Error": …}`.',
+        causes(),
     )
+
+
+FOREIGN: Final[Mapping[KeyStoreType, frozenset[Action]]] = {
+    KeyStoreType.AWS_CLOUDHSM: frozenset({Action.UPDATE_PROXY_CREDENTIAL, Action.UPDATE_PROXY_ENDPOINT}),
+    KeyStoreType.EXTERNAL_KEY_STORE: frozenset({Action.UPDATE_CLUSTER, Action.GENERATE_RANDOM}),
+}
+"""What a type of key store does not have: the answer is the same in every state."""
+
+
+def right(kind: KeyStoreType, action: Action, state: ConnectionState) -> str:
+    """Return what becomes of an action in a state."""
+    if action in FOREIGN[kind]:
+        return "UnsupportedOperation" if action is Action.GENERATE_RANDOM else "Validation"
+    if state not in ALLOWED[action]:
+        return "InvalidState"
+    if action is Action.CONNECT and next_state(state, Event.CONNECT) is state:
+        return "no change"
+    return "yes"
+
+
+def _rights(kind: KeyStoreType) -> tuple[str, str]:
+    rows = [[action, *(right(kind, action, state) for state in ConnectionState)] for action in Action]
+    return f"### {kind}", _table("Operation", rows)
+
+
+def causes() -> str:
+    """Return the table of what a failed connect means, and its fix."""
+    rows = (
+        f"| `{code}` | {cause.meaning} | {_commands([cause.command])} | {_commands(cause.mend)} |"
+        for code, cause in CAUSES.items()
+        if not code.startswith("XKS")
+    )
+    return "\n".join(["| Code | Meaning | Cause | Fix |", "| --- | --- | --- | --- |", *rows])
+
+
+def _commands(commands: Iterable[str]) -> str:
+    """Show commands in a cell of a table: the ids in capitals, each remark behind its command."""
+    shown = (command.format(store="STORE", cluster="CLUSTER").partition("  # ") for command in commands)
+    return "<br>".join(f"`{command}`{remark and f' ({remark})'}" for command, _, remark in shown)
 
 
 def diagram() -> str:

@@ -17,20 +17,16 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return the simulation's time, in seconds since the epoch. It never goes back."""
-        ...
 
     def real(self) -> float:
         """Return the real time, in seconds since the epoch; while the process lives it never goes back."""
-        ...
 
     @property
     def setting(self) -> ClockSetting:
         """How the clock is set."""
-        ...
 
     def set(self, setting: ClockSetting) -> None:
         """Run as `setting` says from now on."""
-        ...
 
 
 class Entropy(Protocol):
@@ -38,7 +34,6 @@ class Entropy(Protocol):
 
     def random_bytes(self, length: int) -> bytes:
         """Return `length` bytes from the operating system's CSPRNG."""
-        ...
 
 
 class Sealer(Protocol):
@@ -46,7 +41,6 @@ class Sealer(Protocol):
 
     def seal(self, plaintext: bytes, identity: str) -> bytes:
         """Return `plaintext` encrypted and bound to `identity`, the row and column that it belongs to."""
-        ...
 
     def unseal(self, sealed: bytes, identity: str) -> bytes:
         """Return what was sealed for `identity`.
@@ -55,7 +49,6 @@ class Sealer(Protocol):
             SealBroken: it was altered, sealed for another identity, or under another master key.
 
         """
-        ...
 
 
 class SealBroken(Exception):
@@ -67,11 +60,9 @@ class Certificates(Protocol):
 
     def new_trust_anchor(self, cluster_id: str, now: float) -> str:
         """Return a fresh self-signed certificate for the cluster, PEM."""
-        ...
 
     def same(self, one: str, other: str) -> bool:
         """Tell whether two PEM texts hold the same certificate, compared as DER."""
-        ...
 
 
 class HsmUnavailable(Exception):
@@ -110,7 +101,6 @@ class HsmConnection(Protocol):
             HsmUnavailable: the token is gone or its module failed.
 
         """
-        ...
 
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password with C_SetPIN.
@@ -120,11 +110,9 @@ class HsmConnection(Protocol):
             HsmUnavailable: either password may be in force now; the caller keeps both.
 
         """
-        ...
 
     def close(self) -> None:
         """Wait for the call under way, then finalize. No byte is drawn after it returns. Idempotent."""
-        ...
 
 
 class Hsm(Protocol):
@@ -137,7 +125,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: there is no such profile.
 
         """
-        ...
 
     def create_token(
         self,
@@ -155,7 +142,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: no module, no space, no permission.
 
         """
-        ...
 
     def adopt_token(
         self, label: str | None, *, profile: str | None = None, module: str | None = None
@@ -167,7 +153,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: no such profile, or no module.
 
         """
-        ...
 
     def delete_token(self, cluster: Cluster) -> None:
         """Remove the token that `create_token` made; an adopted one is left alone. Idempotent.
@@ -176,7 +161,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: no permission.
 
         """
-        ...
 
     def reset_password(self, cluster: Cluster, crypto_officer_pin: str, password: str) -> None:
         """Set kmsuser's password as the crypto officer (C_InitPIN).
@@ -186,7 +170,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: no module, no space, no permission.
 
         """
-        ...
 
     def connect(self, cluster: Cluster, password: str) -> HsmConnection:
         """Find the token, log in as kmsuser, draw a self-test.
@@ -195,7 +178,6 @@ class Hsm(Protocol):
             ConnectFailed: with the ConnectionErrorCode that the condition means.
 
         """
-        ...
 
     def log_in_elsewhere(self, cluster: Cluster) -> None:
         """Log kmsuser in from another process, which stays until `log_out_elsewhere`. Idempotent.
@@ -204,11 +186,9 @@ class Hsm(Protocol):
             HsmUnavailable: kmsuser is logged in already, by KMS or by somebody else.
 
         """
-        ...
 
     def log_out_elsewhere(self, cluster_id: str) -> None:
         """End what `log_in_elsewhere` began. Idempotent."""
-        ...
 
     def back_up(self, cluster: Cluster, backup_id: str) -> None:
         """Copy the cluster's token.
@@ -218,7 +198,6 @@ class Hsm(Protocol):
             EnvironmentUnfit: no space, no permission.
 
         """
-        ...
 
     def restore(self, backup_id: str, cluster_id: str) -> None:
         """Make the token of a new cluster from a backup's copy; label and serial are the original's.
@@ -228,15 +207,12 @@ class Hsm(Protocol):
             EnvironmentUnfit: no space, no permission.
 
         """
-        ...
 
     def delete_backup(self, backup_id: str) -> None:
         """Remove a backup's copy. Idempotent."""
-        ...
 
     def close(self) -> None:
         """End the sessions that `log_in_elsewhere` began, as the process ends."""
-        ...
 
     def inspect(
         self, clusters: Collection[Cluster] | None, backups: Collection[Backup] = (), *, fix: bool = False
@@ -245,7 +221,6 @@ class Hsm(Protocol):
 
         With `fix` what can be mended without losing anything is mended.
         """
-        ...
 
 
 class Unit(Protocol):
@@ -253,41 +228,32 @@ class Unit(Protocol):
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:
         """Return the store of this id."""
-        ...
 
     def key_store_named(self, scope: Scope, name: str) -> KeyStore | None:
         """Return the store of this name."""
-        ...
 
     def key_stores(
         self, scope: Scope, *, after: tuple[float, str] | None = None, limit: int | None = None
     ) -> list[KeyStore]:
         """Return stores in order of (created_at, id), those behind `after` only, at most `limit`."""
-        ...
 
     def key_store_of_cluster(self, cluster_id: str) -> KeyStore | None:
         """Return the store that the cluster backs."""
-        ...
 
     def due_key_stores(self, now: float) -> list[KeyStore]:
         """Return every store, of any scope, whose phase is over at `now`."""
-        ...
 
     def latest_change(self) -> float | None:
         """Return when a store last changed its state, of any scope."""
-        ...
 
     def connected_key_stores(self) -> list[KeyStore]:
         """Return every CONNECTED store, of any scope."""
-        ...
 
     def stranded_key_stores(self) -> list[KeyStore]:
         """Return every store whose cluster is gone, of any scope."""
-        ...
 
     def count_key_stores(self, scope: Scope) -> int:
         """Return how many stores the scope has, for the quota."""
-        ...
 
     def add_key_store(self, store: KeyStore) -> None:
         """Insert a row.
@@ -296,7 +262,6 @@ class Unit(Protocol):
             Conflict: the id or the name is there already.
 
         """
-        ...
 
     def replace_key_store(self, before: KeyStore, after: KeyStore) -> KeyStore:
         """Write `after` over `before` and return it with its new version.
@@ -305,7 +270,6 @@ class Unit(Protocol):
             Conflict: state or version are no longer `before`'s.
 
         """
-        ...
 
     def remove_key_store(self, store: KeyStore) -> None:
         """Delete the row.
@@ -314,15 +278,12 @@ class Unit(Protocol):
             Conflict: state or version are no longer the store's.
 
         """
-        ...
 
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return the cluster, whatever its scope."""
-        ...
 
     def clusters(self, scope: Scope | None = None) -> list[Cluster]:
         """Return clusters in order of (created_at, id)."""
-        ...
 
     def add_cluster(self, cluster: Cluster) -> None:
         """Insert a row.
@@ -331,7 +292,6 @@ class Unit(Protocol):
             Conflict: the id is there already.
 
         """
-        ...
 
     def replace_cluster(self, before: Cluster, after: Cluster) -> Cluster:
         """Write `after` over `before` and return it with its new version.
@@ -340,7 +300,6 @@ class Unit(Protocol):
             Conflict: the version is no longer `before`'s.
 
         """
-        ...
 
     def remove_cluster(self, cluster: Cluster) -> None:
         """Delete the row.
@@ -349,15 +308,12 @@ class Unit(Protocol):
             Conflict: the version is no longer the cluster's.
 
         """
-        ...
 
     def backups(self) -> list[Backup]:
         """Return backups in order of (created_at, id)."""
-        ...
 
     def backup(self, backup_id: str) -> Backup | None:
         """Return the backup of this id."""
-        ...
 
     def add_backup(self, backup: Backup) -> None:
         """Insert a row.
@@ -366,7 +322,6 @@ class Unit(Protocol):
             Conflict: the id is there already.
 
         """
-        ...
 
     def remove_backup(self, backup_id: str) -> None:
         """Delete the row.
@@ -375,31 +330,24 @@ class Unit(Protocol):
             Conflict: there is no such row any more.
 
         """
-        ...
 
     def record(self, event: KeyStoreEvent) -> None:
         """Add to a store's history, which goes when the store goes."""
-        ...
 
     def history(self, key_store_id: str) -> list[KeyStoreEvent]:
         """Return what happened to the store, in order."""
-        ...
 
     def faults(self) -> list[Fault]:
         """Return the fault plan, in order."""
-        ...
 
     def replace_faults(self, plan: Sequence[Fault]) -> None:
         """Write the whole plan anew."""
-        ...
 
     def clock(self) -> ClockSetting | None:
         """Return how the clock was last set; None where it never was."""
-        ...
 
     def set_clock(self, setting: ClockSetting) -> None:
         """Write how the clock is set."""
-        ...
 
 
 class Registry(Protocol):
@@ -407,7 +355,6 @@ class Registry(Protocol):
 
     def reading(self) -> AbstractContextManager[Unit]:
         """Open a unit that only reads."""
-        ...
 
     def writing(self) -> AbstractContextManager[Unit]:
         """Open a unit that may write. It waits for the writer before it; an exception rolls it back.
@@ -416,4 +363,3 @@ class Registry(Protocol):
             Conflict: at the end, where the database could not order it among the others.
 
         """
-        ...

@@ -20,7 +20,6 @@ from tests.wire.refusals import refusal
 
 pytestmark = pytest.mark.simulator_only
 
-INVALID = "CloudHsmInvalidRequestException"
 THROTTLED = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
 
 
@@ -368,55 +367,6 @@ def test_the_plan_survives_a_restart(played: Played) -> None:
     assert plan(played.server) == before
     assert (before[0]["Seen"], before[0]["Struck"]) == (2, 2)
     assert outcomes(update, 5) == "xxx.."
-
-
-BAD = {
-    "point": ({"Point": "Encript", "Effect": "drop"}, "goes with the points"),
-    "no point": ({"Effect": "drop"}, "Point"),
-    "effect": ({"Point": "draw", "Effect": "explode"}, "Effect"),
-    "code on a call": (
-        {"Point": "GenerateRandom", "Effect": "connection-error", "Error": "NETWORK_ERRORS"},
-        "points connect.",
-    ),
-    "exception on a phase": (
-        {"Point": "connect", "Effect": "exception", "Error": "KMSInternalException"},
-        "points C",
-    ),
-    "unknown code": ({"Point": "connect", "Effect": "connection-error", "Error": "X"}, "INVALID_CREDENTIALS"),
-    "no code": ({"Point": "connect", "Effect": "connection-error"}, "INVALID_CREDENTIALS"),
-    "unknown exception": ({"Point": "draw", "Effect": "exception", "Error": "X"}, "ThrottlingException"),
-    "not KMS's": (
-        {"Point": "draw", "Effect": "exception", "Error": "CloudHsmInternalFailureException"},
-        "ThrottlingException",
-    ),
-    "error of a drop": ({"Point": "draw", "Effect": "drop", "Error": "X"}, "has no Error"),
-    "latency of nothing": ({"Point": "draw", "Effect": "latency"}, "needs Seconds"),
-    "seconds of a hang": ({"Point": "draw", "Effect": "hang", "Seconds": 1}, "has no Seconds"),
-    "times of a held phase": (
-        {"Point": "connect", "Effect": "hang", "Times": 1},
-        "until the fault is removed",
-    ),
-    "negative": ({"Point": "draw", "Effect": "latency", "Seconds": -1}, "Seconds"),
-    "never": ({"Point": "draw", "Effect": "drop", "Times": 0}, "Times"),
-    "impossible": ({"Point": "draw", "Effect": "drop", "Probability": 0}, "Probability"),
-    "too probable": ({"Point": "draw", "Effect": "drop", "Probability": 1.5}, "Probability"),
-    "huge seed": ({"Point": "draw", "Effect": "drop", "Seed": 10**30}, "Seed"),
-    "no cluster's id": ({"Point": "draw", "Effect": "drop", "ClusterId": "mine"}, "ClusterId"),
-}
-
-
-@pytest.mark.parametrize(("fault", "words"), BAD.values(), ids=BAD)
-def test_bad_plan(faulty: Server, fault: dict[str, Any], words: str) -> None:
-    """A fault that makes no sense is refused in a sentence that names what is wrong, and not added."""
-    status, answer = faulty.manage("POST", "/faults", fault)
-    assert (status, answer["__type"]) == (400, INVALID)
-    assert words in answer["Message"]
-    assert plan(faulty) == []
-
-
-def test_an_unknown_fault_cannot_be_removed(faulty: Server) -> None:
-    """Removing what is not in the plan is 404."""
-    assert faulty.manage("DELETE", "/faults/fault-nothing")[0] == 404
 
 
 def test_an_update_struck_changes_nothing(played: Played) -> None:
