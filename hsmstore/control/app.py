@@ -65,7 +65,7 @@ class _Resource:
         shape = route.request
 
         def respond(request: falcon.Request, response: falcon.Response, **path: str) -> None:
-            call = Call(world.home, new_request_id(world.entropy.random_bytes))
+            call = Call(world.home, new_request_id(world.entropy.public_bits(128)))
             members = {**_body(request), **request.params, **path}
             try:
                 typed = msgspec.convert(members, shape, strict=not request.params)

@@ -46,9 +46,9 @@ def new_fault_id(random_bytes: Callable[[int], bytes]) -> str:
     return f"fault-{random_bytes(4).hex()}"
 
 
-def new_request_id(random_bytes: Callable[[int], bytes]) -> str:
-    """Return a UUID of version 4, as today's responses carry."""
-    digits = random_bytes(16).hex()
+def new_request_id(bits: int) -> str:
+    """Return a UUID of version 4, as today's responses carry, from 128 random bits."""
+    digits = f"{bits:032x}"
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 

@@ -35,6 +35,9 @@ class Entropy(Protocol):
     def random_bytes(self, length: int) -> bytes:
         """Return `length` bytes from the operating system's CSPRNG."""
 
+    def public_bits(self, count: int) -> int:
+        """Return `count` random bits for a name that is no secret, quicker than from the system."""
+
 
 class Sealer(Protocol):
     """Encryption of the secrets that the registry holds."""

@@ -50,13 +50,13 @@ class KmsApplication:
         self._world = world
         self._management = management
         self._identification = Identification(world.home)
-        self._random_bytes = world.entropy.random_bytes
+        self._public_bits = world.entropy.public_bits
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         if environ["PATH_INFO"].startswith(MANAGEMENT_PREFIX):
             return self._management(environ, start_response)
-        request_id = new_request_id(self._random_bytes)
+        request_id = new_request_id(self._public_bits(128))
         if not _is_awsjson(environ):
             # Measured on another awsJson1.1 service, which answers in the protocol that it guesses.
             start_response(_NOT_FOUND, awsjson.headers(request_id, "application/xml"))
