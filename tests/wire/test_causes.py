@@ -321,20 +321,20 @@ def test_cluster_not_related(server: Server) -> None:
 @pytest.mark.aws_documented
 def test_cluster_in_use(server: Server) -> None:
     """A cluster, one restored from its backup, and one whose original was deleted, are in use."""
-    played = Played(server, "in-use")
+    played = Played(server, "cluster-in-use")
     restored = played.restore(played.back_up())
-    assert create(server, "in-use-2", played.cluster) == "CloudHsmClusterInUseException"
-    assert create(server, "in-use-2", restored) == "CloudHsmClusterInUseException"
+    assert create(server, "cluster-in-use-2", played.cluster) == "CloudHsmClusterInUseException"
+    assert create(server, "cluster-in-use-2", restored) == "CloudHsmClusterInUseException"
     played.manage("DELETE")
-    assert create(server, "in-use-2", restored) == "CloudHsmClusterInUseException"
+    assert create(server, "cluster-in-use-2", restored) == "CloudHsmClusterInUseException"
     played.kms.delete_custom_key_store(CustomKeyStoreId=played.store)
-    assert server.new_store("in-use-2", restored)
+    assert server.new_store("cluster-in-use-2", restored)
 
 
 @pytest.mark.aws_documented
 def test_moving_to_a_restored_cluster(server: Server) -> None:
     """A key store moves to a cluster from its own backup, which needs two HSMs, and draws there."""
-    played = Played(server, "move")
+    played = Played(server, "moving-to-a-backup")
     played.works()
     backup = played.back_up()  # with the password that KMS has set
     small = played.restore(backup, HsmCount=1)

@@ -246,7 +246,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/clusters/{ClusterId}/subnets/{SubnetId}"): {"FreeAddresses": 1},
     ("POST", "/clock/advance"): {"Seconds": 0},
     ("PUT", "/clock/rate"): {"Rate": 1},
-    ("POST", "/faults"): {"Point": "GenerateRandom", "Effect": "latency"},
+    ("POST", "/faults"): {"Point": "GenerateRandom", "Effect": "latency", "Seconds": 0.001},
 }
 
 
