@@ -54,8 +54,8 @@ def lifecycle() -> str:
         *(part for kind in KeyStoreType for part in _rights(kind)),
         "## Why a connect fails",
         "Each code of a CloudHSM key store, what it means in life, the command that brings it about here, and"
-        " the documented fix between `store disconnect` and `store connect`. `hsmstore store explain` tells it"
-        " with the ids filled in. Any other code, an external key store's too, comes by a fault:"
+        " the documented fix between `store disconnect` and `store connect`. `hsmstore store explain` tells"
+        " it with the ids filled in. Any other code, an external key store's too, comes by a fault:"
         ' `{"Point": "connect", "Effect": "connection-error", "Error": …}`.',
         causes(),
     )
