@@ -59,6 +59,7 @@ def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
         announcer = threading.Thread(
             target=_announce, args=(settings, health, when_ready), name="announcer", daemon=True
         )
+        lifecycle.resume_elsewhere(world)
         ticker.start()
         announcer.start()
         try:

@@ -12,6 +12,7 @@ from hsmstore.domain.connection import Action, ConnectionState, Event
 from hsmstore.domain.errors import (
     AwsError,
     Conflict,
+    CustomKeyStoreInvalidStateException,
     CustomKeyStoreNotFoundException,
     EnvironmentUnfit,
     KMSInternalException,
@@ -106,19 +107,26 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
         return _reopen(world, store)
 
 
-def resume(world: World) -> None:
-    """Take up what the registry says of sessions: kmsuser's own, and KMS's, which last until Disconnect."""
+def resume_elsewhere(world: World) -> None:
+    """Take up the sessions of kmsuser that are not KMS's, before anybody can meet them missing."""
     with world.registry.reading() as unit:
-        stores = unit.connected_key_stores()
         clusters = [cluster for cluster in unit.clusters() if cluster.kmsuser_elsewhere]
     for cluster in clusters:
         try:
             world.hsm.log_in_elsewhere(cluster)
         except (HsmUnavailable, EnvironmentUnfit, OSError) as error:
             log.warning("kmsuser of %s is not logged in again: %s", cluster.id, error)
+
+
+def resume(world: World) -> None:
+    """Take up KMS's own sessions, which last until Disconnect."""
+    with world.registry.reading() as unit:
+        stores = unit.connected_key_stores()
     for store in stores:
         try:
             live_connection(world, store.scope, store.id)
+        except (CustomKeyStoreInvalidStateException, CustomKeyStoreNotFoundException):
+            log.debug("key store %s: a client has disconnected or deleted it meanwhile", store.id)
         except (AwsError, EnvironmentUnfit) as error:
             log.warning("key store %s is not logged in again: %s", store.id, _inner(error))
 

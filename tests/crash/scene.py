@@ -43,9 +43,9 @@ class Findings(NamedTuple):
             subprocess.run(complaint["mend"].split(" ", 2), check=True)
 
 
-def doctor(data_dir: Path) -> Findings:
+def doctor(data_dir: Path, *options: str) -> Findings:
     """Ask doctor about a data directory that nobody uses."""
-    command = [sys.executable, "-m", "hsmstore", "doctor", "--json", "--data-dir", str(data_dir)]
+    command = [sys.executable, "-m", "hsmstore", "doctor", "--json", "--data-dir", str(data_dir), *options]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.stderr == b"", done.stderr
     complaints = [found for found in json.loads(done.stdout)["Findings"] if not found["ok"]]
