@@ -101,7 +101,7 @@ class Mover(threading.Thread):
                     self._move(store, connects=False)
                     self._done.wait(self._random.choice([0, SHUT_FOR]))
                     self._move(store, connects=True)
-            except BaseException as error:  # noqa: BLE001  # the test raises it again
+            except BaseException as error:  # noqa: BLE001  # the test looks at it
                 self.failure = error
 
     def _move(self, store: int, *, connects: bool) -> None:
