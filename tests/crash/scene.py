@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -77,6 +77,11 @@ def pause(seconds: float) -> None:
 class Mortal(Server):
     """A server that dies."""
 
+    def bury(self) -> None:
+        """Kill it if it was ever started; it may be dead already."""
+        if self._process is not None:
+            self.kill()
+
     def require_killed(self) -> None:
         """See that it dies, by SIGKILL and by nothing else."""
         assert self.wait() == -signal.SIGKILL, self.log
@@ -134,6 +139,16 @@ class Mortal(Server):
         code = self.refusal("GenerateRandom", key_store_id, NumberOfBytes=LENGTH)
         assert code == "CustomKeyStoreInvalidStateException"
         assert self.state(key_store_id) == "DISCONNECTED"
+
+
+@contextmanager
+def mortal(data_dir: Path, *options: str) -> Iterator[Mortal]:
+    """Give a server that is not yet started, and kill it at the end."""
+    server = Mortal(data_dir, *options)
+    try:
+        yield server
+    finally:
+        server.bury()
 
 
 def copied(template: Path, to: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.hsm.directory import BACKUP, ClusterDirectory
-from tests.crash.scene import Mortal, copied, doctor, only
+from tests.crash.scene import Mortal, copied, doctor, mortal, only
 from tests.server import PASSWORD, running
 
 CONNECT_TAKES: Final = 1200  # seconds, in the profile aws
@@ -58,9 +58,8 @@ def estate(template: Estate, tmp_path: Path) -> Estate:
 @pytest.fixture
 def server(estate: Estate) -> Iterator[Mortal]:
     """Return a server for the estate, not yet started, and kill it at the end."""
-    server = Mortal(estate.data_dir, "--profile", "instant")
-    yield server
-    server.kill()
+    with mortal(estate.data_dir, "--profile", "instant") as server:
+        yield server
 
 
 def create(server: Mortal, _: Estate) -> None:

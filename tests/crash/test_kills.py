@@ -20,6 +20,7 @@ from tests.crash.scene import (
     Mortal,
     doctor,
     emptied_tokens,
+    mortal,
     only,
     pause,
     require_sound_registry,
@@ -97,9 +98,8 @@ class Reaper:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Mortal]:
     """Return a server that is not yet started, and kill it at the end."""
-    server = Mortal(tmp_path / "data")
-    yield server
-    server.kill()
+    with mortal(tmp_path / "data") as server:
+        yield server
 
 
 @pytest.mark.endurance
@@ -126,17 +126,17 @@ def test_kills_at_the_first_start(tmp_path: Path, *, endurance: bool) -> None:
     moments = random.Random(seed := random.randrange(2**32))
     log.warning("seed %d", seed)
     for number in range(ENDURANCE_FIRST_STARTS if endurance else FIRST_STARTS):
-        server = Mortal(tmp_path / f"data{number}", "--demo", "--profile", "instant")
-        for _ in range(KILLS_OF_A_START):
-            server.spawn()
-            pause(moments.uniform(0, 2 * START_TAKES))
-            assert server.ended is None, server.log
-            server.kill()
-        server.start()
-        require_sound_registry(server.data_dir)
-        require_demo(server)
-        server.stop()
-        require_unharmed(server)
+        with mortal(tmp_path / f"data{number}", "--demo", "--profile", "instant") as server:
+            for _ in range(KILLS_OF_A_START):
+                server.spawn()
+                pause(moments.uniform(0, 2 * START_TAKES))
+                assert server.ended is None, server.log
+                server.kill()
+            server.start()
+            require_sound_registry(server.data_dir)
+            require_demo(server)
+            server.stop()
+            require_unharmed(server)
 
 
 def require_demo(server: Mortal) -> None:
