@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.load.keepalive import Exchange, KeepAlive, kms_request, management_request
-from tests.model.model import Cluster, Model
+from tests.model.model import Cluster, Model, Store
 from tests.server import PASSWORD, Server
 
 CLUSTERS: Final = 2  # in each account
@@ -77,18 +77,22 @@ class Site:
 
     def give_back(self, estate: Estate, model: Model, clusters: list[Cluster]) -> None:
         """Clear the estate of the model's stores and of the clusters that came later, to be used again."""
-        for store in list(model.stores.values()):
-            if store.state != "DISCONNECTED":
-                self.call(store.account, "DisconnectCustomKeyStore", CustomKeyStoreId=store.id)
-            if self.call(store.account, "DeleteCustomKeyStore", CustomKeyStoreId=store.id).code:
-                return
+        cleared = all(self._clear(store) for store in model.stores.values())
         for cluster in clusters:
-            if cluster.exists and cluster not in estate.clusters:
+            if cluster.exists and not (cleared and cluster in estate.clusters):
                 self.manage("DELETE", f"/clusters/{cluster.id}")
+        if not cleared:
+            return
         for cluster in estate.clusters:
             if cluster.exists:
                 self._reset(cluster)
         self._free.append(estate)
+
+    def _clear(self, store: Store) -> bool:
+        """Tell whether the store could be deleted: one that stays DISCONNECTING cannot."""
+        if store.state != "DISCONNECTED":
+            self.call(store.account, "DisconnectCustomKeyStore", CustomKeyStoreId=store.id)
+        return not self.call(store.account, "DeleteCustomKeyStore", CustomKeyStoreId=store.id).code
 
     def _reset(self, cluster: Cluster) -> None:
         method = "POST" if cluster.password is None else "PUT"
