@@ -22,7 +22,7 @@ keep-alive connections.
   the same size and headers.
 - *moto_server* is the peer; it has no HSM.
 
-They run in turn in each round; ratios are taken within a round. CPU time is that of all of a server's processes.
+They run in turn in each round; ratios are taken within a round. CPU time counts all processes of a server.
 "Start to first answer" is from the start of the process to the first GenerateRandom answered with 200: at the
 first start on an empty data directory, at the second from a key store that was connected before.
 """
