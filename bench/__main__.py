@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ def main() -> int:
     """Measure and report; return 1 where a bar does not hold."""
     arguments = _arguments()
     load.require_wrk()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `finally`: no server is left
     before = machine.load_average()
     rounds = []
     for number in range(arguments.rounds):
