@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from hsmstore.domain.cluster import Cluster, HsmUnit
+from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import CloudHsmInvalidRequestException
 from hsmstore.domain.ports import HsmUnavailable, SealBroken
 from hsmstore.service.clusters import (
@@ -132,7 +133,13 @@ def _require_kmsuser(cluster: Cluster, hsm_id: str | None) -> None:
 
 
 def _set_password(world: World, cluster: Cluster, password: str) -> None:
-    """Set the PIN on the token with C_InitPIN."""
+    """Set the PIN on the token with C_InitPIN, where KMS is not logged in or, after a start, about to be."""
+    with world.registry.reading() as unit:
+        store = unit.key_store_of_cluster(cluster.id)
+    if store is not None and store.state is ConnectionState.CONNECTED:
+        raise CloudHsmInvalidRequestException(
+            f"kmsuser cannot be changed: it is logged in for key store {store.id}."
+        )
     if cluster.crypto_officer_pin is None:
         raise CloudHsmInvalidRequestException(
             f"Cluster {cluster.id} has no token here whose SO PIN is known; use the token's own tools."

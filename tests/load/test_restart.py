@@ -255,6 +255,22 @@ def test_the_environments_softhsm_configuration_does_not_matter(
     assert list(elsewhere.iterdir()) == [configuration]
 
 
+def test_kmsuser_stays_logged_in(tmp_path: Path) -> None:
+    """From the first answer after a start nobody can change a CONNECTED store's kmsuser, as before it."""
+    with running(tmp_path / "data", "--profile", "instant", "--key-store-quota", "100") as server:
+        clusters = [server.new_cluster() for _ in range(20)]
+        stores = [server.new_store(f"store {number}", cluster) for number, cluster in enumerate(clusters)]
+        for key_store_id in stores:
+            server.kms().connect_custom_key_store(CustomKeyStoreId=key_store_id)
+        server.stop()
+        server.start()
+        for cluster in reversed(clusters):  # the last is the last to be logged in to
+            path = f"/clusters/{cluster['CloudHsmClusterId']}/kmsuser"
+            assert server.manage("PUT", path, {"Password": "another7"})[0] == 400
+        for key_store_id in stores:
+            assert _draw(server, key_store_id).status == 200
+
+
 def _draw(server: Server, key_store_id: str) -> Exchange:
     with KeepAlive(server.port) as connection:
         members = {"CustomKeyStoreId": key_store_id, "NumberOfBytes": 32}
