@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251  # a benchmark measures time itself
 from typing import Final
@@ -58,7 +58,8 @@ class Program:
         family = [self._process.pid]
         for pid in family:  # grows as children are found
             for task in (PROC / str(pid) / "task").iterdir():
-                family += map(int, (task / "children").read_text().split())
+                with suppress(FileNotFoundError):  # a thread that has ended since
+                    family += map(int, (task / "children").read_text().split())
         return family
 
 

@@ -67,7 +67,8 @@ class Server:
 
     def spawn(self, *options: str) -> None:
         """Start it and do not wait."""
-        command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo"]
+        # Four threads: room for calls that hang beside those that are looked at.
+        command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--threads", "4"]
         command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self.options, *options]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
