@@ -1,0 +1,74 @@
+"""One process of `bench.beside`: a connected key store, and the CPU time of a draw through the application.
+
+For each line on standard input it draws some thousand times and prints the CPU time of one, in µs.
+"""
+
+import io
+import json
+import sys
+import time  # noqa: TID251  # a benchmark measures
+from pathlib import Path
+
+from hsmstore.bootstrap import open_world
+from hsmstore.domain.profile import Profile
+from hsmstore.service import clusters, connect, keystores
+from hsmstore.service.shapes import KeyStoreRequest
+from hsmstore.service.world import Call, World
+from hsmstore.settings import Settings
+from hsmstore.wire.app import KmsApplication
+
+DRAWS = 10_000
+PASSWORD = "kmsuser1password"  # noqa: S105  # of a throw-away cluster
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/us-east-1/kms/aws4_request,"
+    f" SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature={'0' * 64}"
+)
+
+
+def connected_key_store(world: World) -> str:
+    """Make a cluster and a key store on it, connect it, return its id."""
+    call = Call(world.home, "bench")
+    cluster = clusters.create_cluster(clusters.CreateClusterRequest(kmsuser_password=PASSWORD), call, world)
+    request = keystores.CreateCustomKeyStoreRequest(
+        custom_key_store_name="bench",
+        cloud_hsm_cluster_id=cluster.cloud_hsm_cluster_id,
+        trust_anchor_certificate=cluster.trust_anchor_certificate,
+        key_store_password=PASSWORD,
+    )
+    key_store_id = keystores.create_custom_key_store(request, call, world).custom_key_store_id
+    connect.connect_custom_key_store(KeyStoreRequest(custom_key_store_id=key_store_id), call, world)
+    return key_store_id
+
+
+def measure(application: KmsApplication, body: bytes) -> float:
+    """Return the CPU time of one draw, in µs."""
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_TYPE": "application/x-amz-json-1.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_X_AMZ_TARGET": "TrentService.GenerateRandom",
+        "HTTP_AUTHORIZATION": AUTHORIZATION,
+    }
+    before = time.process_time()
+    for _ in range(DRAWS):
+        application({**environ, "wsgi.input": io.BytesIO(body)}, _require_ok)
+    return (time.process_time() - before) / DRAWS * 1e6
+
+
+def _require_ok(status: str, _: object) -> None:
+    if status != "200 OK":
+        raise RuntimeError(status)
+
+
+def main() -> None:
+    """Serve the measurements that standard input asks for."""
+    with open_world(Settings(data_dir=Path(sys.argv[1]), profile=Profile.INSTANT)) as world:
+        members = {"NumberOfBytes": 32, "CustomKeyStoreId": connected_key_store(world)}
+        application = KmsApplication(world, lambda _environ, _start: [])
+        for _ in sys.stdin:
+            print(measure(application, json.dumps(members).encode()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
