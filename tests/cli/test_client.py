@@ -80,6 +80,9 @@ def test_answer_breaks_off() -> None:
             with connection:
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):  # to close with bytes unread would reset the connection
+                    pass
 
         thread = threading.Thread(target=hang_up)
         thread.start()
