@@ -96,6 +96,10 @@ class ConnectionClosed(Exception):
 class HsmConnection(Protocol):
     """A logged-in session of kmsuser on one cluster's token. Safe to share between threads."""
 
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """What the token offered when the session began, by PKCS#11's names, such as `CKM_AES_GCM`."""
+
     def draw(self, length: int) -> bytes:
         """Return `length` (1 to 1024) bytes of one C_GenerateRandom.
 

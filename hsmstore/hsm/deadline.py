@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut
 from hsmstore.hsm.session import Session
@@ -89,6 +89,7 @@ class DeadlineSession:
     def __init__(self, session: Session, worker: Worker, kmsuser_lock: IO[bytes]) -> None:
         """Take over the three of them."""
         self._session = session
+        self.mechanisms: Final = session.mechanisms
         self._worker = worker
         self._kmsuser_lock = kmsuser_lock
 

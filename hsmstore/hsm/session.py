@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Final
 
 import pkcs11
+from pkcs11 import Mechanism
 
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
@@ -39,6 +40,8 @@ class Session:
         """
         self._session = session
         self._slot = session.token.slot
+        with module.lock:
+            self.mechanisms: Final = mechanisms_of(self._slot)
         self._module = module
         self._lock = module.lock
         self._generation = module.generation
@@ -119,6 +122,19 @@ def _require_kmsuser(token: pkcs11.Token) -> None:
     """Notice a token that somebody has initialised anew: a session outlives that, kmsuser does not."""
     if not token.flags & pkcs11.TokenFlag.USER_PIN_INITIALIZED:
         raise pkcs11.UserPinNotInitialized
+
+
+def mechanisms_of(slot: pkcs11.Slot) -> frozenset[str]:
+    """Ask what the token offers (C_GetMechanismList). A networked module leaves out what it cannot pass on.
+
+    The module's lock must be held. A mechanism that python-pkcs11 has no name for is not among them.
+
+    Raises:
+        pkcs11.PKCS11Error: it does not answer.
+
+    """
+    offered: set[Mechanism | int] = set(slot.get_mechanisms())  # the stub forgets those without a name
+    return frozenset(f"CKM_{mechanism.name}" for mechanism in offered if isinstance(mechanism, Mechanism))
 
 
 def self_test(session: pkcs11.Session) -> None:

@@ -19,7 +19,8 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import Scope, new_cluster_id, new_hsm_id, new_subnet_id
 from hsmstore.domain.limits import HSMS_PER_CLUSTER, HSMS_TO_CREATE, SUBNET_ADDRESSES
-from hsmstore.domain.ports import HsmUnavailable
+from hsmstore.domain.mechanisms import lacking_for_keys
+from hsmstore.domain.ports import HsmConnection, HsmUnavailable
 from hsmstore.service import lifecycle
 from hsmstore.service.login import new_password
 from hsmstore.service.shapes import EMPTY, AccountId, Empty, Password, Request, Response, text
@@ -80,11 +81,15 @@ class SubnetDescription(Response, frozen=True):
 
 
 class TokenDescription(Response, frozen=True):
-    """The PKCS#11 token that stands for the cluster."""
+    """The PKCS#11 token that stands for the cluster.
+
+    `lack` says what its module cannot do; it is found at connect, and only while this server is connected.
+    """
 
     profile: str
     label: str
     serial_number: str
+    lack: str | None = None
 
 
 class ClusterDescription(Response, frozen=True, kw_only=True):
@@ -164,7 +169,8 @@ def describe_cluster(request: ClusterRequest, _: Call, world: World) -> ClusterD
         CloudHsmResourceNotFoundException: there is none of this id.
 
     """
-    return describe(find_cluster(world, request.cluster_id))
+    cluster = find_cluster(world, request.cluster_id)
+    return describe(cluster, _live_connection(world, cluster))
 
 
 @starting_again
@@ -287,9 +293,14 @@ def pin_identity(cluster_id: str) -> str:
     return f"cluster/{cluster_id}/crypto-officer-pin"
 
 
-def describe(cluster: Cluster) -> ClusterDescription:
-    """Return what may be known of a cluster."""
-    token = cluster.token
+def _live_connection(world: World, cluster: Cluster) -> HsmConnection | None:
+    with world.registry.reading() as unit:
+        store = unit.key_store_of_cluster(cluster.id)
+    return None if store is None else world.gate.find((store.scope, store.id))
+
+
+def describe(cluster: Cluster, connection: HsmConnection | None = None) -> ClusterDescription:
+    """Return what may be known of a cluster, and through its `connection` if there is one."""
     return ClusterDescription(
         cloud_hsm_cluster_id=cluster.id,
         account_id=cluster.scope.account,
@@ -319,7 +330,14 @@ def describe(cluster: Cluster) -> ClusterDescription:
         kmsuser_exists=cluster.kmsuser_exists,
         kmsuser_logged_in_elsewhere=cluster.kmsuser_elsewhere,
         kmsuser_failed_logins=cluster.failed_logins,
-        token=None
-        if token is None
-        else TokenDescription(profile=token.profile, label=token.label, serial_number=token.serial),
+        token=None if cluster.token is None else _describe_token(cluster.token, connection),
+    )
+
+
+def _describe_token(token: TokenReference, connection: HsmConnection | None) -> TokenDescription:
+    return TokenDescription(
+        profile=token.profile,
+        label=token.label,
+        serial_number=token.serial,
+        lack=None if connection is None else lacking_for_keys(connection.mechanisms),
     )

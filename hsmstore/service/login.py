@@ -3,6 +3,7 @@
 Raised throughout: ConnectFailed, with the ConnectionErrorCode that AWS documents for what was found.
 """
 
+import logging
 import string
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +15,11 @@ from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode, KeyStore
 from hsmstore.domain.limits import HSMS_TO_CONNECT, KMSUSER_PASSWORD_MAX
+from hsmstore.domain.mechanisms import lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable, SealBroken
 from hsmstore.service.world import World
+
+log = logging.getLogger(__name__)
 
 _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 
@@ -47,10 +51,18 @@ def log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]:
             ConnectionErrorCode.XKS_PROXY_NOT_REACHABLE, "this simulator has no proxy client yet"
         )
     cluster = _usable_cluster(world, store)
-    *unsure, last = _passwords(world, store.id, store.backing)
+    connection, password = _try_passwords(world, cluster, _passwords(world, store.id, store.backing))
+    if (lack := lacking_for_keys(connection.mechanisms)) is not None:
+        log.warning("key store %s: %s in %s", store.id, lack, cluster.id)
+    return connection, cluster, password
+
+
+def _try_passwords(world: World, cluster: Cluster, passwords: list[str]) -> tuple[HsmConnection, str]:
+    """Return the connection and the password that fitted; only the last one counts when it does not."""
+    *unsure, last = passwords
     for password in unsure:
         try:
-            return world.hsm.connect(cluster, password), cluster, password
+            return world.hsm.connect(cluster, password), password
         except ConnectFailed as failure:
             if failure.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
                 raise
@@ -62,7 +74,7 @@ def log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]:
         raise
     if cluster.failed_logins:
         _count_logins(world, cluster, 0)
-    return connection, cluster, last
+    return connection, last
 
 
 def _count_logins(world: World, cluster: Cluster, failed: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.mechanisms import AES_GCM, AES_KEY_GEN, lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed
 from hsmstore.hsm import Pkcs11Hsm
 from tests.hsm.conftest import OTHER_CLUSTER_ID, PASSWORD, SO_PIN, Bench, Ticker, cluster_of
@@ -213,3 +214,10 @@ def test_two_clusters_are_independent(bench: Bench) -> None:
     assert to_second.draw(8)
     refusal(bench, first, code=ConnectionErrorCode.CLUSTER_NOT_FOUND)
     assert to_second.draw(8)
+
+
+def test_a_connection_tells_what_the_token_offers(bench: Bench) -> None:
+    """What the module can do is asked for once, at the connect, and known by PKCS#11's names."""
+    connection = bench.connect(bench.create())
+    assert {AES_KEY_GEN, AES_GCM} <= connection.mechanisms
+    assert lacking_for_keys(connection.mechanisms) is None

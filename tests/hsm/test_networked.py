@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import pkcs11
 import pytest
 
 from hsmstore.domain.cluster import Cluster
+from hsmstore.domain.mechanisms import AES_GCM, AES_KEY_GEN, lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.module import lent_module
+from hsmstore.hsm.profile import load_profile
 from tests.hsm.conftest import (
     CLUSTER_ID,
     OTHER_CLUSTER_ID,
@@ -139,6 +143,28 @@ def test_a_remote_token(remote: Remote) -> None:
         remote.connect()
     remote.hsm.reset_password(remote.cluster, SO_PIN, PASSWORD)
     remote.connect().close()
+
+
+def test_what_cannot_be_passed_on(remote: Remote, tmp_path: Path) -> None:
+    """The module names AES-GCM among its mechanisms if, and only if, its protocol can carry it."""
+    connection = remote.connect()
+    mechanisms = connection.mechanisms
+    connection.close()
+    assert AES_KEY_GEN in mechanisms
+    profile = load_profile("p11-kit")
+    with lent_module(profile, profile.locate(), tmp_path / "modules") as module:
+        module.initialize({})
+        session = module.find_token(CLUSTER_ID).open(rw=True, user_pin=PASSWORD)
+        key = session.generate_key(pkcs11.KeyType.AES, 256, store=False)
+        carried = True
+        try:
+            key.encrypt(  # type: ignore[attr-defined]  # the stub does not know what a key can do
+                b"text", mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=pkcs11.GCMParams(b"n" * 12)
+            )
+        except pkcs11.MechanismInvalid:
+            carried = False
+    assert (AES_GCM in mechanisms) is carried
+    assert (lacking_for_keys(mechanisms) is None) is carried
 
 
 def test_a_hung_server(server: Server, remote: Remote) -> None:
