@@ -12,6 +12,7 @@ from hsmstore.domain.cluster import Backup, Cluster, TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.lease import FOREVER
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm.ckr import error_code, words
 from hsmstore.hsm.deadline import call_once, open_with_deadline
@@ -20,7 +21,7 @@ from hsmstore.hsm.elsewhere import SessionsElsewhere
 from hsmstore.hsm.inspection import inspect_directories, inspect_module
 from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
 from hsmstore.hsm.profile import Profile, load_profile
-from hsmstore.hsm.session import Session, log_in, self_test
+from hsmstore.hsm.session import Clocks, Session, log_in, self_test
 
 Result = TypeVar("Result")
 
@@ -35,6 +36,7 @@ class Pkcs11Hsm:
         directory: Path,
         monotonic: Callable[[], float],
         *,
+        lease_ends: Callable[[], float] = lambda: FOREVER,
         profile: str = "softhsm2",
         module: str | None = None,
         deadline: float = DEADLINE,
@@ -42,11 +44,12 @@ class Pkcs11Hsm:
         """Keep the clusters' directories in `directory`, which is made when the first token is.
 
         `profile` is for the tokens made here, and `module` overrides its path. `monotonic` tells seconds
-        that only grow. `deadline` is for each call to a networked module, in seconds.
+        that only grow, and `lease_ends` when by that clock no draw may be answered any more. `deadline` is
+        for each call to a networked module, in seconds.
         """
         self._directory = directory
         self._modules = directory / MODULES
-        self._monotonic = monotonic
+        self._clocks = Clocks(monotonic, lease_ends)
         self._profile = profile
         self._module = module
         self._deadline = deadline
@@ -254,7 +257,7 @@ class Pkcs11Hsm:
                 if route.profile.creates_tokens:
                     route.home.back_up()  # after a kill in C_SetPIN the copy may be a password behind
             home = route.home if route.profile.creates_tokens else None
-            return Session(session, module, home, self._monotonic, held)
+            return Session(session, module, home, self._clocks, held)
 
     def _reset(self, route: "_Route", crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
         with _token_files(route):

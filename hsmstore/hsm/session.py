@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, NamedTuple
 
 import pkcs11
 from pkcs11 import Mechanism
@@ -19,6 +19,13 @@ PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a 
 SELF_TEST_LENGTH: Final = 32  # bytes
 
 
+class Clocks(NamedTuple):
+    """What a session goes by: seconds that only grow, and when on that clock the process's lease ends."""
+
+    monotonic: Callable[[], float]
+    lease_ends: Callable[[], float]
+
+
 class Session:
     """The HsmConnection of a module that answers at once.
 
@@ -31,7 +38,7 @@ class Session:
         session: pkcs11.Session,
         module: Module,
         directory: ClusterDirectory | None,
-        monotonic: Callable[[], float],
+        clocks: "Clocks",
         held: ExitStack,
     ) -> None:
         """Wrap `session` and take over what `held` holds: its module and its lock, given back by `close`.
@@ -49,17 +56,19 @@ class Session:
         self._directory = directory
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
-        self._monotonic = monotonic
-        self._probe_due = monotonic() + PROBE_INTERVAL
+        self._monotonic, self._lease_ends = clocks
+        self._probe_due = self._monotonic() + PROBE_INTERVAL
+        self._look_due = 0.0
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
 
     def draw(self, length: int) -> bytes:
         """Return `length` (1 to 1024) bytes of one C_GenerateRandom. One frame, since this is the hot path.
 
-        C_GenerateRandom alone proves nothing: it goes on succeeding after its token is gone.
+        C_GenerateRandom alone proves nothing: it goes on succeeding after its token is gone. So the looks
+        come after it, and bytes that were drawn in vain are dropped.
 
         Raises:
-            ConnectionClosed: `close` came first, or this is a forked child.
+            ConnectionClosed: `close` came first, the lease has lapsed, or this is a forked child.
             HsmUnavailable: the token is gone or its module failed.
 
         """
@@ -71,12 +80,11 @@ class Session:
             if self._module.generation != self._generation:
                 raise ConnectionClosed
             try:
+                octets = self._session.generate_random(8 * length)
                 if self._token_object is not None:
                     os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
-                if (now := self._monotonic()) >= self._probe_due:
-                    _require_kmsuser(self._slot.get_token())
-                    self._probe_due = now + PROBE_INTERVAL
-                octets = self._session.generate_random(8 * length)
+                if (now := self._monotonic()) >= self._look_due:
+                    self._look(now)
             except pkcs11.PKCS11Error as error:
                 raise HsmUnavailable(f"C_GenerateRandom: {words(error)}") from error
             except OSError as error:
@@ -84,6 +92,24 @@ class Session:
         if len(octets) != length:
             raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
         return octets
+
+    def _look(self, now: float) -> None:
+        """Look at what a draw need not look at each time: the lease, and now and then the token.
+
+        A lease is only ever prolonged, so what was its end at the last look is not too late for the next.
+
+        Raises:
+            ConnectionClosed: the lease has lapsed.
+            pkcs11.PKCS11Error: the token is gone, or its kmsuser.
+
+        """
+        lease_end = self._lease_ends()
+        if now >= lease_end:
+            raise ConnectionClosed
+        if now >= self._probe_due:
+            _require_kmsuser(self._slot.get_token())
+            self._probe_due = now + PROBE_INTERVAL
+        self._look_due = min(self._probe_due, lease_end)
 
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password with C_SetPIN, and the copy of token.object with it.

@@ -1,13 +1,16 @@
 """The clock: the machine's, as the simulation has set it."""
 
 import time  # noqa: TID251  # this is the Clock port's own adapter
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from hsmstore.domain.clock import ClockSetting
 
+_MONOTONIC: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS's own counts its sleep
 
-def monotonic() -> float:
-    """Return seconds that only grow, for measuring how long something takes."""
-    return time.monotonic()
+monotonic: Final[Callable[[], float]] = partial(time.clock_gettime, _MONOTONIC)
+"""Return seconds that only grow, a machine's sleep included: a lease does not wait for a lid to be opened."""
 
 
 class SystemClock:

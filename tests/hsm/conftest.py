@@ -55,10 +55,11 @@ class Bench:
     directory: Path
     ticker: Ticker = field(default_factory=Ticker)
     opened: list[HsmConnection] = field(default_factory=list)
+    lease_end: float = float("inf")
 
     def __post_init__(self) -> None:
         """Make the Hsm."""
-        self.hsm = Pkcs11Hsm(self.directory, self.ticker)
+        self.hsm = Pkcs11Hsm(self.directory, self.ticker, lease_ends=lambda: self.lease_end)
 
     def create(self, cluster_id: str = CLUSTER_ID, password: str | None = PASSWORD) -> Cluster:
         """Make a cluster with its token."""

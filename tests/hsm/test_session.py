@@ -45,6 +45,33 @@ def test_a_token_that_is_emptied_while_connected(bench: Bench) -> None:
     assert bench.connect(cluster).draw(8)
 
 
+def test_a_lapsed_lease_gives_no_byte(bench: Bench) -> None:
+    """From the end of the lease on nothing is drawn, however lately the token was probed; renewed, it is."""
+    bench.lease_end = 0.5
+    connection = bench.connect(bench.create())
+    assert connection.draw(8)
+    bench.ticker.seconds = 0.49
+    assert connection.draw(8)
+    bench.ticker.seconds = 0.5
+    for _ in range(2):
+        with pytest.raises(ConnectionClosed):
+            connection.draw(8)
+    bench.lease_end = 9.0
+    assert connection.draw(8)
+
+
+def test_a_lease_is_renewed_in_time(bench: Bench) -> None:
+    """A lease that is prolonged before its end lets draws through beyond it, and no further than it goes."""
+    bench.lease_end = 0.5
+    connection = bench.connect(bench.create())
+    assert connection.draw(8)
+    bench.lease_end, bench.ticker.seconds = 0.9, 0.6
+    assert connection.draw(8)
+    bench.ticker.seconds = 0.9
+    with pytest.raises(ConnectionClosed):
+        connection.draw(8)
+
+
 def test_a_closed_connection_is_closed(bench: Bench) -> None:
     """Nothing works after `close`, which may be called again."""
     connection = bench.connect(bench.create())
