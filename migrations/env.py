@@ -8,8 +8,9 @@ from alembic import context
 from sqlalchemy import Connection
 
 from hsmstore.domain.errors import EnvironmentUnfit
-from hsmstore.storage.engine import Purpose, open_engine
+from hsmstore.storage.engine import open_engine
 from hsmstore.storage.models import metadata
+from hsmstore.storage.purpose import Purpose
 
 MIGRATION_LOCK = 0x68736D73746F7265  # "hsmstore": PostgreSQL's advisory locks are named by numbers
 

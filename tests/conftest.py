@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.postgres import Postgres, postgres_running
 from tests.server import Server, running
 
 # On every machine the same, CI included: examples are random, and a failure prints how to replay it.
@@ -29,6 +30,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def endurance(pytestconfig: pytest.Config) -> bool:
     """Tell whether this is a long run."""
     return bool(pytestconfig.getoption("endurance"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run the PostgreSQL that all tests of this process share, each in a database of its own."""
+    with postgres_running() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL that the test may stop and kill."""
+    with postgres_running() as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="session")

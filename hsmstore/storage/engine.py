@@ -5,13 +5,10 @@ it is answered. Python's sqlite3 would begin transactions too late for a consist
 documentation advises, its own control is switched off and BEGIN is sent from here: deferred for a reader,
 IMMEDIATE for a writer, which so waits for its turn instead of failing when it first writes. (`autocommit`,
 the newer cure, came with Python 3.12 and knows no IMMEDIATE.)
-
-PostgreSQL gives a reader one snapshot (REPEATABLE READ) and orders the writers (SERIALIZABLE).
 """
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -21,17 +18,11 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
+from hsmstore.storage.postgresql import open_postgresql
+from hsmstore.storage.purpose import Purpose
 
 LOCK_PATIENCE: Final = 5.0
 """Seconds that a transaction waits for the one before it."""
-
-
-class Purpose(Enum):
-    """What an engine's transactions are for, which decides how they begin."""
-
-    READ = auto()
-    WRITE = auto()
-    MIGRATE = auto()
 
 
 def open_engine(url: str, purpose: Purpose) -> Engine:
@@ -46,14 +37,15 @@ def open_engine(url: str, purpose: Purpose) -> Engine:
     """
     try:
         parsed = make_url(url)
-        return _OPENERS[parsed.get_backend_name()](parsed, purpose)
+        return _OPENERS[parsed.get_backend_name()](parsed, purpose, LOCK_PATIENCE)
     except (ArgumentError, NoSuchModuleError, KeyError):
         raise EnvironmentUnfit(
             "the database URL is not of a known kind", "use sqlite:///path or postgresql+psycopg://…"
         ) from None
     except ModuleNotFoundError as error:
         raise EnvironmentUnfit(
-            f"the database's driver {error.name} is not installed", f"pip install {error.name}"
+            f"the database's driver {error.name} is not installed",
+            "pip install 'hsmstore[postgres]'" if error.name == "psycopg" else f"pip install {error.name}",
         ) from None
 
 
@@ -111,15 +103,15 @@ _TAKEN: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONS
 _PRIMARY_CODE: Final = 0xFF
 
 
-def _open_sqlite(url: URL, purpose: Purpose) -> Engine:
+def _open_sqlite(url: URL, purpose: Purpose, patience: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise EnvironmentUnfit("a database in memory cannot be shared by threads", "name a file in its URL")
     manner = _SQLITE[purpose]
     engine = create_engine(
         url,
         hide_parameters=True,
-        pool_timeout=LOCK_PATIENCE,
-        connect_args={"timeout": LOCK_PATIENCE},
+        pool_timeout=patience,
+        connect_args={"timeout": patience},
         **manner.pool,
     )
     place = str(url.database)
@@ -183,57 +175,6 @@ def _cannot_open(path: Path) -> EnvironmentUnfit:
     )
 
 
-# PostgreSQL.
-
-_ISOLATION: Final[Mapping[Purpose, Mapping[str, Any]]] = MappingProxyType(
-    {
-        Purpose.READ: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
-        Purpose.WRITE: {"isolation_level": "SERIALIZABLE"},
-        # Whoever waited for another's migration must see what it did.
-        Purpose.MIGRATE: {"isolation_level": "READ COMMITTED"},
-    }
-)
-
-_LOST_RACES: Final = frozenset({"40001", "40P01", "23505"})
-"""serialization_failure, deadlock_detected, unique_violation (PostgreSQL, Appendix A)."""
-
-_OURS: Final = ("22", "23", "25", "42")
-"""Classes of mistakes in a statement or its data; whatever else goes wrong is the server's."""
-
-
-def _open_postgresql(url: URL, purpose: Purpose) -> Engine:
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        pool_timeout=LOCK_PATIENCE,
-        pool_pre_ping=True,  # the server may have been restarted since
-        execution_options=_ISOLATION[purpose],
-        connect_args={"connect_timeout": int(LOCK_PATIENCE)},
-    )
-    place = url.render_as_string(hide_password=True)
-
-    @event.listens_for(engine, "handle_error")
-    def translate(context: ExceptionContext) -> Exception | None:
-        if context.sqlalchemy_exception is None or context.is_pre_ping:
-            return None
-        return _postgresql_error(context.original_exception, place)
-
-    return engine
-
-
-def _postgresql_error(error: BaseException, place: str) -> Exception | None:
-    """Return what a driver's error means here, or None for a mistake of ours."""
-    state = getattr(error, "sqlstate", None)  # None where no answer came
-    if state in _LOST_RACES:
-        return Conflict(f"another transaction came first (SQLSTATE {state})")
-    if state is not None and state.startswith(_OURS):
-        return None
-    return EnvironmentUnfit(
-        f"the database {place} cannot be used: {str(error).partition(chr(10))[0]}",
-        "see that the server runs and that the URL's user may connect and write",
-    )
-
-
-_OPENERS: Final[Mapping[str, Callable[[URL, Purpose], Engine]]] = MappingProxyType(
-    {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
+_OPENERS: Final[Mapping[str, Callable[[URL, Purpose, float], Engine]]] = MappingProxyType(
+    {"sqlite": _open_sqlite, "postgresql": open_postgresql}
 )

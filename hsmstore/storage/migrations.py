@@ -11,7 +11,9 @@ from sqlalchemy import Connection, inspect
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.resources import resource
-from hsmstore.storage.engine import Purpose, open_engine
+from hsmstore.storage.engine import open_engine
+from hsmstore.storage.postgresql import place_of
+from hsmstore.storage.purpose import Purpose
 
 REVISIONS: Final = ("0001",)
 """Every revision in `migrations/versions`, in order. Any other is a newer hsmstore's."""
@@ -86,7 +88,7 @@ def _state(connection: Connection) -> SchemaState:
     tables = inspect(connection).get_table_names()
     if not tables:
         return SchemaState.EMPTY
-    place = connection.engine.url.render_as_string(hide_password=True)
+    place = place_of(connection.engine.url)
     if "alembic_version" not in tables:
         raise EnvironmentUnfit(
             f"the database {place} belongs to another program", "name one that is hsmstore's own"

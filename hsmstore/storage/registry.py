@@ -18,11 +18,12 @@ from sqlalchemy.exc import TimeoutError as QueueTimeout
 from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.connection import ConnectionState
-from hsmstore.domain.errors import Conflict
+from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.faults import Fault
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import KeyStore, KeyStoreEvent
-from hsmstore.storage.engine import LOCK_PATIENCE, Purpose, open_engine
+from hsmstore.domain.notices import Notice, Topic
+from hsmstore.storage.engine import LOCK_PATIENCE, open_engine
 from hsmstore.storage.models import (
     backups,
     clock,
@@ -33,6 +34,8 @@ from hsmstore.storage.models import (
     key_stores,
     subnets,
 )
+from hsmstore.storage.notices import tell
+from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
     cluster_of,
     cluster_row,
@@ -112,12 +115,21 @@ class SqlRegistry:
     @contextmanager
     def reading(self) -> Iterator["SqlUnit"]:
         """Open a unit that only reads: one snapshot, and the database refuses to write."""
-        with self._reader.connect() as connection:
+        try:
+            connection = self._reader.connect()
+        except QueueTimeout:
+            raise EnvironmentUnfit(
+                f"every connection to the database was in use for {LOCK_PATIENCE:g} seconds",
+                "see what keeps the database busy",
+            ) from None
+        with connection:
             yield SqlUnit(connection)
 
     @contextmanager
     def writing(self) -> Iterator["SqlUnit"]:
         """Open a unit that may write. It waits for the writer before it; an exception rolls it back.
+
+        Other replicas get notice of what it changed, once it is committed.
 
         Raises:
             Conflict: the database could not order it among the others.
@@ -128,7 +140,9 @@ class SqlRegistry:
         except QueueTimeout:
             raise Conflict(f"other writers held the database for {LOCK_PATIENCE:g} seconds") from None
         with connection, connection.begin():
-            yield SqlUnit(connection)
+            unit = SqlUnit(connection)
+            yield unit
+            tell(connection, unit.notices)
 
     def close(self) -> None:
         """Close the connections; the last one to leave folds SQLite's log into its file."""
@@ -137,10 +151,14 @@ class SqlRegistry:
 
 
 class SqlUnit:
-    """The Unit of one open transaction. It belongs to the thread that opened it."""
+    """The Unit of one open transaction. It belongs to the thread that opened it.
+
+    `notices` gathers what it has changed.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.notices: list[Notice] = []
 
     # Key stores.
 
@@ -195,6 +213,7 @@ class SqlUnit:
 
         """
         self._connection.execute(insert(key_stores), key_store_row(store))
+        self._note(Topic.KEY_STORE, store.id)
 
     def replace_key_store(self, before: KeyStore, after: KeyStore) -> KeyStore:
         """Write `after` over `before` and return it with its new version.
@@ -205,6 +224,7 @@ class SqlUnit:
         """
         renewed = replace(after, version=before.version + 1)
         self._change(_REPLACE_STORE, {**key_store_row(renewed), **_expected_store(before)})
+        self._note(Topic.KEY_STORE, before.id)
         return renewed
 
     def remove_key_store(self, store: KeyStore) -> None:
@@ -215,6 +235,7 @@ class SqlUnit:
 
         """
         self._change(_REMOVE_STORE, _expected_store(store))
+        self._note(Topic.KEY_STORE, store.id)
 
     # Clusters.
 
@@ -241,6 +262,7 @@ class SqlUnit:
         """
         self._connection.execute(insert(clusters), cluster_row(cluster))
         self._add_parts(cluster)
+        self._note(Topic.CLUSTER, cluster.id)
 
     def replace_cluster(self, before: Cluster, after: Cluster) -> Cluster:
         """Write `after` over `before` and return it with its new version.
@@ -255,6 +277,7 @@ class SqlUnit:
             self._connection.execute(_REMOVE_HSMS, {"id": before.id})
             self._connection.execute(_REMOVE_SUBNETS, {"id": before.id})
             self._add_parts(renewed)
+        self._note(Topic.CLUSTER, before.id)
         return renewed
 
     def remove_cluster(self, cluster: Cluster) -> None:
@@ -265,6 +288,7 @@ class SqlUnit:
 
         """
         self._change(_REMOVE_CLUSTER, _expected_cluster(cluster))
+        self._note(Topic.CLUSTER, cluster.id)
 
     def backups(self) -> list[Backup]:
         """Return backups in order of (created_at, id)."""
@@ -310,6 +334,7 @@ class SqlUnit:
 
     def replace_faults(self, plan: Sequence[Fault]) -> None:
         """Write the whole plan anew."""
+        self._note(Topic.FAULTS)
         self._connection.execute(delete(faults))
         if plan:
             rows = [
@@ -325,8 +350,12 @@ class SqlUnit:
 
     def set_clock(self, setting: ClockSetting) -> None:
         """Write how the clock is set."""
+        self._note(Topic.CLOCK)
         self._connection.execute(delete(clock))
         self._connection.execute(insert(clock), {"id": 1, **asdict(setting)})
+
+    def _note(self, topic: Topic, identity: str = "") -> None:
+        self.notices.append(Notice(topic, identity))
 
     # The three ways to the database.
 

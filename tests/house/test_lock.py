@@ -10,7 +10,9 @@ from packaging.utils import canonicalize_name
 from tests.house.tidy import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-ASKED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+EXTRAS = PROJECT["optional-dependencies"]
+ASKED = [*PROJECT["dependencies"], *EXTRAS["postgres"], *EXTRAS["test"]]
+ASKED.remove("hsmstore[postgres]")  # the test extra takes the other one in
 
 
 def _locked(lock: str) -> list[tuple[Requirement, int]]:

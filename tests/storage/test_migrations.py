@@ -16,9 +16,10 @@ from alembic.script import ScriptDirectory
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.resources import resource
 from hsmstore.storage import engine, migrations
-from hsmstore.storage.engine import Purpose, open_engine
+from hsmstore.storage.engine import open_engine
 from hsmstore.storage.migrations import REVISIONS, SchemaState, current_state, upgrade
 from hsmstore.storage.models import metadata
+from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.registry import SqlRegistry
 from tests.storage.entities import SCOPE, store
 
