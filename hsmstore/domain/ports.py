@@ -11,6 +11,7 @@ from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 from hsmstore.domain.notices import Notice
+from hsmstore.domain.tokenkeys import TokenKeys
 
 
 class Clock(Protocol):
@@ -94,8 +95,8 @@ class ConnectionClosed(Exception):
     """The connection was closed before the call came to its turn; nothing was done."""
 
 
-class HsmConnection(Protocol):
-    """A logged-in session of kmsuser on one cluster's token. Safe to share between threads."""
+class HsmConnection(TokenKeys, Protocol):
+    """A logged-in session of kmsuser on one cluster's token, and its keys. Safe to share between threads."""
 
     @property
     def mechanisms(self) -> frozenset[str]:

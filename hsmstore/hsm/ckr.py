@@ -1,4 +1,4 @@
-"""What a module's return value (CKR) means: one table for connects, and PKCS#11's words for the log.
+"""What a module's return value (CKR) means: for a connect, for a key and its ciphertext, and in the log.
 
 python-pkcs11 makes an exception class of each CKR. The few that it raises as the bare `PKCS11Error`
 (CKR_CRYPTOKI_NOT_INITIALIZED, CKR_BUFFER_TOO_SMALL, values that it does not know) differ in their text
@@ -37,6 +37,15 @@ AT_LOGIN: Final[Mapping[type[pkcs11.PKCS11Error], ConnectionErrorCode]] = Mappin
     {pkcs11.ArgumentsBad: ConnectionErrorCode.INVALID_CREDENTIALS}
 )
 """What means something else in C_Login: a PIN whose format the module refuses."""
+
+HANDLE_STALE: Final = (pkcs11.ObjectHandleInvalid, pkcs11.KeyHandleInvalid)
+"""What a handle means whose object was destroyed, or deleted beside the module."""
+
+CIPHERTEXT_REFUSED: Final = (pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange)
+"""What C_Decrypt says to a ciphertext that the key did not make."""
+
+AMBIGUOUS_IN_DECRYPT: Final = (pkcs11.GeneralError, pkcs11.FunctionFailed)
+"""What it says to the same in SoftHSM2, whose tokens say it to trouble of their own, too."""
 
 _WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Final, TypeVar
 
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut
+from hsmstore.domain.tokenkeys import Sealed, TokenKey
 from hsmstore.hsm.session import Session
 
 Result = TypeVar("Result")
@@ -112,6 +113,32 @@ class DeadlineSession:
 
         """
         self._worker.call(lambda: self._session.set_password(old, new))
+
+    # The keys, as Session has them, each call with a deadline: HsmTimedOut comes to what those raise.
+
+    def generate_key(self, label: str, key_id: bytes) -> None:
+        """Make a key as `Session.generate_key` does; one that missed the deadline may be made yet."""
+        self._worker.call(lambda: self._session.generate_key(label, key_id))
+
+    def encrypt(self, key_id: bytes, plaintext: bytes, aad: bytes) -> Sealed:
+        """Encrypt as `Session.encrypt` does."""
+        return self._worker.call(lambda: self._session.encrypt(key_id, plaintext, aad))
+
+    def decrypt(self, key_id: bytes, sealed: Sealed, aad: bytes) -> bytes:
+        """Decrypt as `Session.decrypt` does."""
+        return self._worker.call(lambda: self._session.decrypt(key_id, sealed, aad))
+
+    def destroy_key(self, key_id: bytes) -> None:
+        """Destroy keys as `Session.destroy_key` does; those that missed the deadline may go yet."""
+        self._worker.call(lambda: self._session.destroy_key(key_id))
+
+    def has_key(self, key_id: bytes) -> bool:
+        """Look for a key as `Session.has_key` does."""
+        return self._worker.call(lambda: self._session.has_key(key_id))
+
+    def keys(self) -> list[TokenKey]:
+        """List the keys as `Session.keys` does."""
+        return self._worker.call(self._session.keys)
 
     def close(self) -> None:
         """Finalize, or leave a hung call behind, of which nobody will see the bytes. Idempotent."""

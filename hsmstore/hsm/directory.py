@@ -132,6 +132,23 @@ class ClusterDirectory:
             yield
 
     @contextmanager
+    def durable_objects(self) -> Iterator[None]:
+        """Bring to the disk which objects are made or destroyed in the context; SoftHSM2 syncs nothing.
+
+        It keeps others of ours from copying the token meanwhile.
+        """
+        token_object = self.token_object()
+        if token_object is None:
+            raise FileNotFoundError(f"{self.path} holds no token")
+        home = token_object.parent
+        with self.locked_token():
+            before = set(home.iterdir())
+            yield
+            for path in set(home.iterdir()) - before:
+                _sync(path, os.O_RDONLY)
+            _sync_directory(home)
+
+    @contextmanager
     def under_construction(self) -> Iterator["ClusterDirectory"]:
         """Give a temporary sibling to build the token in, and rename it into place at the end.
 
@@ -185,7 +202,11 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:

@@ -3,17 +3,23 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar, TypeVarTuple
 
 import pkcs11
 from pkcs11 import Mechanism
 
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
+from hsmstore.domain.mechanisms import lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmUnavailable
+from hsmstore.domain.tokenkeys import Sealed, TokenKey
 from hsmstore.hsm.ckr import error_code, words
 from hsmstore.hsm.directory import ClusterDirectory
+from hsmstore.hsm.keys import KeyObjects
 from hsmstore.hsm.module import Module
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a draw does
 SELF_TEST_LENGTH: Final = 32  # bytes
@@ -54,6 +60,7 @@ class Session:
         self._generation = module.generation
         self._pid = os.getpid()
         self._directory = directory
+        self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
         self._monotonic, self._lease_ends = clocks
@@ -62,10 +69,7 @@ class Session:
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
 
     def draw(self, length: int) -> bytes:
-        """Return `length` (1 to 1024) bytes of one C_GenerateRandom. One frame, since this is the hot path.
-
-        C_GenerateRandom alone proves nothing: it goes on succeeding after its token is gone. So the looks
-        come after it, and bytes that were drawn in vain are dropped.
+        """Return `length` (1 to 1024) bytes of one C_GenerateRandom.
 
         Raises:
             ConnectionClosed: `close` came first, the lease has lapsed, or this is a forked child.
@@ -74,42 +78,70 @@ class Session:
         """
         if not 1 <= length <= RANDOM_BYTES_MAX:  # SoftHSM2 answers 4 GiB with zeros
             raise ValueError(f"{length} bytes were asked for; 1 to {RANDOM_BYTES_MAX} can be drawn at once")
-        if os.getpid() != self._pid:  # before the lock, which another thread may have held at the fork
-            raise ConnectionClosed
-        with self._lock:
-            if self._module.generation != self._generation:
-                raise ConnectionClosed
-            try:
-                octets = self._session.generate_random(8 * length)
-                if self._token_object is not None:
-                    os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
-                if (now := self._monotonic()) >= self._look_due:
-                    self._look(now)
-            except pkcs11.PKCS11Error as error:
-                raise HsmUnavailable(f"C_GenerateRandom: {words(error)}") from error
-            except OSError as error:
-                raise HsmUnavailable(f"the token is gone: {error}") from error
+        octets = self._perform("C_GenerateRandom", self._session.generate_random, 8 * length)
         if len(octets) != length:
             raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
         return octets
 
-    def _look(self, now: float) -> None:
-        """Look at what a draw need not look at each time: the lease, and now and then the token.
-
-        A lease is only ever prolonged, so what was its end at the last look is not too late for the next.
+    def generate_key(self, label: str, key_id: bytes) -> None:
+        """Make an AES-256 key that never leaves the token, as `KeyObjects.generate` does.
 
         Raises:
-            ConnectionClosed: the lease has lapsed.
-            pkcs11.PKCS11Error: the token is gone, or its kmsuser.
+            KeysUnsupported: the module lacks a mechanism.
+            ConnectionClosed, HsmUnavailable: as `draw`.
 
         """
-        lease_end = self._lease_ends()
-        if now >= lease_end:
-            raise ConnectionClosed
-        if now >= self._probe_due:
-            _require_kmsuser(self._slot.get_token())
-            self._probe_due = now + PROBE_INTERVAL
-        self._look_due = min(self._probe_due, lease_end)
+        self._perform("C_GenerateKey", self._keys.generate, label, key_id)
+
+    def encrypt(self, key_id: bytes, plaintext: bytes, aad: bytes) -> Sealed:
+        """Encrypt with AES-GCM and an IV of the token's.
+
+        Raises:
+            KeyMaterialGone: no key of this id.
+            KeysUnsupported: the module lacks a mechanism.
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        return self._perform("C_Encrypt", self._keys.encrypt, key_id, plaintext, aad)
+
+    def decrypt(self, key_id: bytes, sealed: Sealed, aad: bytes) -> bytes:
+        """Return what `encrypt` has encrypted.
+
+        Raises:
+            KeyMaterialGone: no key of this id.
+            CiphertextRefused: the tag does not fit.
+            KeysUnsupported: the module lacks a mechanism.
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        return self._perform("C_Decrypt", self._keys.decrypt, key_id, sealed, aad)
+
+    def destroy_key(self, key_id: bytes) -> None:
+        """Destroy every key of this id. Idempotent.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        self._perform("C_DestroyObject", self._keys.destroy, key_id)
+
+    def has_key(self, key_id: bytes) -> bool:
+        """Tell whether the token has a usable key of this id.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        return self._perform("C_FindObjects", self._keys.has, key_id)
+
+    def keys(self) -> list[TokenKey]:
+        """Return every secret key on the token.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        return self._perform("C_FindObjects", self._keys.all)
 
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password with C_SetPIN, and the copy of token.object with it.
@@ -142,6 +174,55 @@ class Session:
         if os.getpid() == self._pid:
             with self._lock:
                 self._held.close()
+
+    def _perform(self, name: str, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """Return what `function`, which makes the call of this name, returns: the one way to the token.
+
+        C_GenerateRandom alone proves nothing: it goes on succeeding after its token is gone. So the looks
+        come after the call, and what was drawn or decrypted in vain is dropped.
+
+        Raises:
+            ConnectionClosed: `close` came first, the lease has lapsed, or this is a forked child.
+            HsmUnavailable: the token is gone or its module failed.
+
+        """
+        if os.getpid() != self._pid:  # before the lock, which another thread may have held at the fork
+            raise ConnectionClosed
+        with self._lock:
+            if self._module.generation != self._generation:
+                raise ConnectionClosed
+            try:
+                try:
+                    return function(*arguments)
+                finally:  # where it found no key, too: there may be no token
+                    if self._token_object is not None:
+                        os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
+                    if (now := self._monotonic()) >= self._look_due:
+                        self._look(now)
+            except pkcs11.PKCS11Error as error:
+                raise HsmUnavailable(f"{name}: {words(error)}") from error
+            except FileNotFoundError as error:
+                raise HsmUnavailable(f"the token is gone: {error}") from error
+            except OSError as error:
+                raise HsmUnavailable(f"{name}: the token's files: {error}") from error
+
+    def _look(self, now: float) -> None:
+        """Look at what a call need not look at each time: the lease, and now and then the token.
+
+        A lease is only ever prolonged, so what was its end at the last look is not too late for the next.
+
+        Raises:
+            ConnectionClosed: the lease has lapsed.
+            pkcs11.PKCS11Error: the token is gone, or its kmsuser.
+
+        """
+        lease_end = self._lease_ends()
+        if now >= lease_end:
+            raise ConnectionClosed
+        if now >= self._probe_due:
+            _require_kmsuser(self._slot.get_token())
+            self._probe_due = now + PROBE_INTERVAL
+        self._look_due = min(self._probe_due, lease_end)
 
 
 def _require_kmsuser(token: pkcs11.Token) -> None:
