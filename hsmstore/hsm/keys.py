@@ -8,7 +8,7 @@ Every call is made by a Session, under its module's lock.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -85,8 +85,8 @@ class KeyObjects:
 
         """
         self._require_mechanisms()
-        try:
-            with nullcontext() if self._directory is None else self._directory.durable_objects():
+        with ExitStack() as undo:
+            with self._durable():
                 made = self._session.generate_key(
                     KeyType.AES,
                     KEY_BITS,
@@ -96,13 +96,11 @@ class KeyObjects:
                     capabilities=_CAPABILITIES,
                     template=_LOCKED_IN,
                 )
+                undo.callback(made.destroy)
                 _require_locked_in(made)
                 key = self._search(key_id)
                 _require_working(key)
-        except BaseException:
-            with suppress(pkcs11.PKCS11Error, OSError):
-                self.destroy(key_id)
-            raise
+            undo.pop_all()
         if self._handles is not None:
             self._handles[key_id] = key
 
@@ -138,7 +136,7 @@ class KeyObjects:
         """
         if self._handles is not None:
             self._handles.pop(key_id, None)
-        with nullcontext() if self._directory is None else self._directory.durable_objects():
+        with self._durable():
             for key in list(self._found({**_SECRET, Attribute.ID: key_id})):
                 key.destroy()
 
@@ -178,6 +176,9 @@ class KeyObjects:
                 del handles[key_id]
         key = handles[key_id] = self._search(key_id)
         return function(key)
+
+    def _durable(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._directory is None else self._directory.durable_objects()
 
     def _require_mechanisms(self) -> None:
         if self._lack is not None:
