@@ -1,7 +1,8 @@
 """A replica's lease: for how long the others must reckon with its draws.
 
 The registry keeps it by the database's own clock. Its holder keeps it by a monotonic clock of its own, read
-before the registry was asked, so that it never thinks the lease longer than the others do.
+before the registry was asked, so that it never thinks the lease longer than the others do. Others judge it
+lapsed by deleting its row and in no other way: until then it may be renewed, and afterwards never.
 """
 
 from typing import Final
@@ -20,20 +21,27 @@ It covers what makes the two clocks differ while a lease lasts: their rates (NTP
 or a small step by hand, stays within this).
 """
 
-FOREVER: Final = float("inf")
+FORGOTTEN: Final = 60.0
+"""Seconds after which a lapsed lease is swept away though nobody waits for it."""
+
+
+class Lease:
+    """One lease of one process: its id, and when it ends by the holder's monotonic clock.
+
+    `ends` only ever grows. One that has been judged lapsed stays as it is, so that what was opened under it
+    can never draw again; its holder takes another.
+    """
+
+    __slots__ = ("ends", "id")
+
+    def __init__(self, lease_id: str, ends: float) -> None:
+        self.id: Final = lease_id
+        self.ends = ends
+
+    def renewed(self, asked_at: float, seconds: float) -> None:
+        """Prolong the lease, which the registry was asked for at `asked_at` and has granted."""
+        self.ends = max(self.ends, asked_at + seconds)
+
+
+UNENDING: Final = Lease("", float("inf"))
 """The lease of a process that shares its registry with no other."""
-
-
-def renewal(lease: float) -> float:
-    """Return how many seconds pass between two renewals of a lease of so many seconds."""
-    return lease / RENEWALS
-
-
-def local_deadline(asked_at: float, lease: float) -> float:
-    """Return when the holder's lease ends by the clock that said `asked_at` before the registry was asked."""
-    return asked_at + lease
-
-
-def may_still_draw(lease_until: float, now: float) -> bool:
-    """Tell whether the others must still reckon with the holder; both by the database's clock."""
-    return lease_until + MARGIN > now

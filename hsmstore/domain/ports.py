@@ -10,6 +10,7 @@ from hsmstore.domain.faults import Fault
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
+from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.notices import Notice
 from hsmstore.domain.tokenkeys import TokenKeys
 
@@ -106,7 +107,7 @@ class HsmConnection(TokenKeys, Protocol):
         """Return `length` (1 to 1024) bytes of one C_GenerateRandom.
 
         Raises:
-            ConnectionClosed: `close` came first.
+            ConnectionClosed: `close` came first, or the lease has lapsed.
             HsmUnavailable: the token is gone or its module failed.
 
         """
@@ -180,8 +181,8 @@ class Hsm(Protocol):
 
         """
 
-    def connect(self, cluster: Cluster, password: str) -> HsmConnection:
-        """Find the token, log in as kmsuser, draw a self-test.
+    def connect(self, cluster: Cluster, password: str, lease: Lease = UNENDING) -> HsmConnection:
+        """Find the token, log in as kmsuser, draw a self-test. No byte is drawn after the lease's end.
 
         Raises:
             ConnectFailed: with the ConnectionErrorCode that the condition means.

@@ -12,7 +12,7 @@ from hsmstore.domain.cluster import Backup, Cluster, TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
-from hsmstore.domain.lease import FOREVER
+from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm.ckr import error_code, words
 from hsmstore.hsm.deadline import call_once, open_with_deadline
@@ -21,7 +21,7 @@ from hsmstore.hsm.elsewhere import SessionsElsewhere
 from hsmstore.hsm.inspection import inspect_directories, inspect_module
 from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
 from hsmstore.hsm.profile import Profile, load_profile
-from hsmstore.hsm.session import Clocks, Session, log_in, self_test
+from hsmstore.hsm.session import Session, Term, log_in, self_test
 
 Result = TypeVar("Result")
 
@@ -36,23 +36,24 @@ class Pkcs11Hsm:
         directory: Path,
         monotonic: Callable[[], float],
         *,
-        lease_ends: Callable[[], float] = lambda: FOREVER,
         profile: str = "softhsm2",
         module: str | None = None,
         deadline: float = DEADLINE,
+        shared: bool = False,
     ) -> None:
         """Keep the clusters' directories in `directory`, which is made when the first token is.
 
         `profile` is for the tokens made here, and `module` overrides its path. `monotonic` tells seconds
-        that only grow, and `lease_ends` when by that clock no draw may be answered any more. `deadline` is
-        for each call to a networked module, in seconds.
+        that only grow. `deadline` is for each call to a networked module, in seconds. With `shared` other
+        replicas make tokens for the same clusters, in directories of their own.
         """
         self._directory = directory
         self._modules = directory / MODULES
-        self._clocks = Clocks(monotonic, lease_ends)
+        self._monotonic = monotonic
         self._profile = profile
         self._module = module
         self._deadline = deadline
+        self._shared = shared
         self._elsewhere = SessionsElsewhere()
 
     def makes_tokens(self, profile: str | None) -> bool:
@@ -147,7 +148,7 @@ class Pkcs11Hsm:
             with lock:
                 self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password, lock))
 
-    def connect(self, cluster: Cluster, password: str) -> HsmConnection:
+    def connect(self, cluster: Cluster, password: str, lease: Lease = UNENDING) -> HsmConnection:
         """Find the token, log in as kmsuser, draw a self-test.
 
         Raises:
@@ -155,7 +156,7 @@ class Pkcs11Hsm:
 
         """
         try:
-            return self._connect(cluster, password)
+            return self._connect(cluster, password, Term(lease, self._monotonic))
         except pkcs11.PKCS11Error as error:
             raise ConnectFailed(error_code(error), words(error)) from error
         except HsmTimedOut as error:
@@ -226,10 +227,10 @@ class Pkcs11Hsm:
         findings = inspect_module(self._profile, self._module, self._modules)
         return findings + inspect_directories(self._directory, clusters, backups, fix=fix)
 
-    def _connect(self, cluster: Cluster, password: str) -> HsmConnection:
+    def _connect(self, cluster: Cluster, password: str, term: Term) -> HsmConnection:
         route = self._route(cluster)
         if route is None:
-            raise ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, "the cluster's directory is gone")
+            raise self._not_here(cluster)
         lock = route.home.lock_kmsuser()
         if lock is None:  # asked before C_Login, which answers so even to a wrong PIN
             raise ConnectFailed(
@@ -237,13 +238,13 @@ class Pkcs11Hsm:
             )
         try:
             if not route.profile.networked:
-                return self._open(route, password, lock)
-            return open_with_deadline(lambda: self._open(route, password, lock), self._deadline, lock)
+                return self._open(route, password, lock, term)
+            return open_with_deadline(lambda: self._open(route, password, lock, term), self._deadline, lock)
         except BaseException:
             lock.close()
             raise
 
-    def _open(self, route: "_Route", password: str, lock: IO[bytes]) -> Session:
+    def _open(self, route: "_Route", password: str, lock: IO[bytes], term: Term) -> Session:
         """Log in and hand over what is held: the lock and the started module."""
         with ExitStack() as held:
             held.enter_context(lock)
@@ -257,7 +258,17 @@ class Pkcs11Hsm:
                 if route.profile.creates_tokens:
                     route.home.back_up()  # after a kill in C_SetPIN the copy may be a password behind
             home = route.home if route.profile.creates_tokens else None
-            return Session(session, module, home, self._clocks, held)
+            return Session(session, module, home, term, held)
+
+    def _not_here(self, cluster: Cluster) -> ConnectFailed:
+        """Say of a cluster that the registry knows why its token cannot be found in any directory here."""
+        home = self._home(cluster.id).path
+        if self._shared:  # the token is well, and out of reach
+            return ConnectFailed(
+                ConnectionErrorCode.NETWORK_ERRORS,
+                f"the token is not in {home}: it lies with the replica that made it, and no other reaches it",
+            )
+        return ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, f"the directory {home} is gone")
 
     def _reset(self, route: "_Route", crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
         with _token_files(route):

@@ -9,6 +9,7 @@ import pkcs11
 from pkcs11 import Mechanism
 
 from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.domain.lease import Lease
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.mechanisms import lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmUnavailable
@@ -25,11 +26,11 @@ PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a 
 SELF_TEST_LENGTH: Final = 32  # bytes
 
 
-class Clocks(NamedTuple):
-    """What a session goes by: seconds that only grow, and when on that clock the process's lease ends."""
+class Term(NamedTuple):
+    """How long a session may be drawn from: no longer than the lease, by a clock whose seconds only grow."""
 
+    lease: Lease
     monotonic: Callable[[], float]
-    lease_ends: Callable[[], float]
 
 
 class Session:
@@ -44,7 +45,7 @@ class Session:
         session: pkcs11.Session,
         module: Module,
         directory: ClusterDirectory | None,
-        clocks: "Clocks",
+        term: Term,
         held: ExitStack,
     ) -> None:
         """Wrap `session` and take over what `held` holds: its module and its lock, given back by `close`.
@@ -63,7 +64,7 @@ class Session:
         self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
-        self._monotonic, self._lease_ends = clocks
+        self._lease, self._monotonic = term
         self._probe_due = self._monotonic() + PROBE_INTERVAL
         self._look_due = 0.0
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
@@ -209,14 +210,14 @@ class Session:
     def _look(self, now: float) -> None:
         """Look at what a call need not look at each time: the lease, and now and then the token.
 
-        A lease is only ever prolonged, so what was its end at the last look is not too late for the next.
+        A lease's end is only ever put off, so the end as it was at the last look is never too late.
 
         Raises:
             ConnectionClosed: the lease has lapsed.
             pkcs11.PKCS11Error: the token is gone, or its kmsuser.
 
         """
-        lease_end = self._lease_ends()
+        lease_end = self._lease.ends
         if now >= lease_end:
             raise ConnectionClosed
         if now >= self._probe_due:

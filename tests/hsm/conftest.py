@@ -9,6 +9,7 @@ import pytest
 
 from hsmstore.domain.cluster import Cluster, ClusterState, TokenReference
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import HsmConnection
 from hsmstore.hsm import Pkcs11Hsm
 
@@ -55,11 +56,11 @@ class Bench:
     directory: Path
     ticker: Ticker = field(default_factory=Ticker)
     opened: list[HsmConnection] = field(default_factory=list)
-    lease_end: float = float("inf")
+    lease: Lease = UNENDING
 
     def __post_init__(self) -> None:
         """Make the Hsm."""
-        self.hsm = Pkcs11Hsm(self.directory, self.ticker, lease_ends=lambda: self.lease_end)
+        self.hsm = Pkcs11Hsm(self.directory, self.ticker)
 
     def create(self, cluster_id: str = CLUSTER_ID, password: str | None = PASSWORD) -> Cluster:
         """Make a cluster with its token."""
@@ -67,7 +68,7 @@ class Bench:
 
     def connect(self, cluster: Cluster, password: str = PASSWORD) -> HsmConnection:
         """Connect; the connection is closed with the test at the latest."""
-        connection = self.hsm.connect(cluster, password)
+        connection = self.hsm.connect(cluster, password, self.lease)
         self.opened.append(connection)
         return connection
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hsmstore.domain.lease import Lease
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmUnavailable
 from tests.hsm.conftest import OTHER_CLUSTER_ID, PASSWORD, Bench, pause
 
@@ -47,7 +48,7 @@ def test_a_token_that_is_emptied_while_connected(bench: Bench) -> None:
 
 def test_a_lapsed_lease_gives_no_byte(bench: Bench) -> None:
     """From the end of the lease on nothing is drawn, however lately the token was probed; renewed, it is."""
-    bench.lease_end = 0.5
+    bench.lease = Lease("lease", 0.5)
     connection = bench.connect(bench.create())
     assert connection.draw(8)
     bench.ticker.seconds = 0.49
@@ -56,16 +57,17 @@ def test_a_lapsed_lease_gives_no_byte(bench: Bench) -> None:
     for _ in range(2):
         with pytest.raises(ConnectionClosed):
             connection.draw(8)
-    bench.lease_end = 9.0
+    bench.lease.renewed(8.0, 1.0)
     assert connection.draw(8)
 
 
 def test_a_lease_is_renewed_in_time(bench: Bench) -> None:
     """A lease that is prolonged before its end lets draws through beyond it, and no further than it goes."""
-    bench.lease_end = 0.5
+    bench.lease = Lease("lease", 0.5)
     connection = bench.connect(bench.create())
     assert connection.draw(8)
-    bench.lease_end, bench.ticker.seconds = 0.9, 0.6
+    bench.lease.renewed(0.4, 0.5)
+    bench.ticker.seconds = 0.6
     assert connection.draw(8)
     bench.ticker.seconds = 0.9
     with pytest.raises(ConnectionClosed):
