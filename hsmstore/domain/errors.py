@@ -81,6 +81,17 @@ class UnsupportedOperationException(AwsError):
     """The operation does not exist for this type of key store, or not here."""
 
 
+# Ciphertext.
+
+
+class InvalidCiphertextException(AwsError):
+    """The ciphertext blob, or the encryption context that belongs to it, is not what was encrypted."""
+
+
+class IncorrectKeyException(AwsError):
+    """The ciphertext blob names another key than the request does."""
+
+
 # The cluster behind a key store.
 
 
