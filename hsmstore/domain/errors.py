@@ -92,6 +92,63 @@ class IncorrectKeyException(AwsError):
     """The ciphertext blob names another key than the request does."""
 
 
+# KMS keys.
+
+
+class NotFoundException(AwsError):
+    """No such key, alias or grant; also an id that could not be one."""
+
+
+class InvalidArnException(AwsError):
+    """An ARN that is not that of a KMS key."""
+
+
+class DisabledException(AwsError):
+    """The key is Disabled."""
+
+
+class KMSInvalidStateException(AwsError):
+    """The key's state forbids the operation, or its cluster cannot be used."""
+
+
+class AlreadyExistsException(AwsError):
+    """The alias is there already."""
+
+
+class InvalidAliasNameException(AwsError):
+    """The alias has a name that is AWS's own."""
+
+
+class MalformedPolicyDocumentException(AwsError):
+    """The key policy is no policy, or would lock its owner out."""
+
+
+class TagException(AwsError):
+    """Tags that contradict each other, or that are AWS's own."""
+
+
+class InvalidGrantIdException(AwsError):
+    """The grant's id could not be one."""
+
+
+class InvalidGrantTokenException(AwsError):
+    """The grant token was not made by this endpoint."""
+
+
+class InvalidKeyUsageException(AwsError):
+    """The key's usage forbids the operation."""
+
+
+class DryRunOperationException(AwsError):
+    """The request would have succeeded, but for DryRun."""
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(message or _DRY_RUN, internal=internal)
+
+
+_DRY_RUN: Final = "The request would have succeeded, but the DryRun option is set."
+
+
 # The cluster behind a key store.
 
 

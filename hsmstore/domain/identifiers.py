@@ -1,7 +1,8 @@
 """Identifiers and the scope that they are unique in.
 
 Shapes: `cluster-[2-7a-zA-Z]{11,16}` and `hsm-[2-7a-zA-Z]{11,16}` (cloudhsmv2 service model); `cks-` and
-17 hexadecimal digits as in every sample of the KMS documentation (its model: 1 to 64 characters).
+17 hexadecimal digits as in every sample of the KMS documentation (its model: 1 to 64 characters); a key's
+id is a UUID.
 """
 
 import base64
@@ -44,6 +45,42 @@ def new_subnet_id(random_bytes: Callable[[int], bytes]) -> str:
 def new_fault_id(random_bytes: Callable[[int], bytes]) -> str:
     """Return an id such as `fault-01234567`."""
     return f"fault-{random_bytes(4).hex()}"
+
+
+def new_key_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a key's id: a UUID of version 4."""
+    return new_request_id(int.from_bytes(random_bytes(16)))
+
+
+def new_grant_id(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a grant's id: 64 hexadecimal digits, as in every sample of the KMS documentation."""
+    return random_bytes(32).hex()
+
+
+def key_arn(scope: Scope, key_id: str) -> str:
+    """Return the ARN of a key."""
+    return f"{_prefix(scope)}:key/{key_id}"
+
+
+def alias_arn(scope: Scope, name: str) -> str:
+    """Return the ARN of an alias; its name begins with `alias/`."""
+    return f"{_prefix(scope)}:{name}"
+
+
+def root_arn(scope: Scope) -> str:
+    """Return the ARN that stands for the whole account in policies."""
+    return f"arn:{_partition(scope.region)}:iam::{scope.account}:root"
+
+
+def _prefix(scope: Scope) -> str:
+    return f"arn:{_partition(scope.region)}:kms:{scope.region}:{scope.account}"
+
+
+def _partition(region: str) -> str:
+    """Return the partition of a Region (AWS General Reference, "Amazon Resource Names")."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def new_request_id(bits: int) -> str:

@@ -12,8 +12,36 @@ DESCRIBE_PAGE_MAX: Final = 1000
 MARKER_MAX: Final = 1024
 TRUST_ANCHOR_MAX: Final = 5000
 
+KEY_ID_MAX: Final = 2048
+DESCRIPTION_MAX: Final = 8192
+POLICY_MAX: Final = 131_072
+TAG_KEY_MAX: Final = 128
+TAG_VALUE_MAX: Final = 256
+GRANT_TOKENS_MAX: Final = 10
+GRANT_TOKEN_MAX: Final = 8192
+ALIAS_NAME_MAX: Final = 256
+DELETION_WINDOW_MAX: Final = 365
+
 # KMS Developer Guide, "Resource quotas"
 KEY_STORES_PER_REGION: Final = 10
+KEYS_PER_REGION: Final = 100_000
+ALIASES_PER_KEY: Final = 50
+GRANTS_PER_KEY: Final = 50_000
+POLICY_BYTES: Final = 32 * 1024
+
+# KMS API Reference, TagResource: a key has at most 50 tags.
+TAGS_PER_KEY: Final = 50
+
+# KMS API Reference, ScheduleKeyDeletion: days.
+DELETION_DAYS_MIN: Final = 7
+DELETION_DAYS: Final = 30
+
+# KMS API Reference, the default and the greatest Limit of each list.
+KEYS_PAGE: Final = (100, 1000)
+ALIASES_PAGE: Final = (50, 100)
+GRANTS_PAGE: Final = (50, 100)
+TAGS_PAGE: Final = (50, 50)
+POLICIES_PAGE: Final = (100, 1000)
 
 # KMS API Reference: CreateCustomKeyStore and CreateKey need two active HSMs in different
 # Availability Zones, ConnectCustomKeyStore and cryptographic operations one.

@@ -9,6 +9,7 @@ from hsmstore.domain.cluster import Backup, Cluster, TokenReference
 from hsmstore.domain.faults import Fault
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.keyports import KeyUnit
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.notices import Notice
@@ -233,7 +234,7 @@ class Hsm(Protocol):
         """
 
 
-class Unit(Protocol):
+class Unit(KeyUnit, Protocol):
     """One transaction on the registry: a consistent view, and one commit at its end."""
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:

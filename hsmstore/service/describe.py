@@ -1,16 +1,9 @@
 """DescribeCustomKeyStores."""
 
-import base64
-import binascii
-
 import msgspec
 
 from hsmstore.domain.connection import ConnectionState
-from hsmstore.domain.errors import (
-    CustomKeyStoreNotFoundException,
-    InvalidMarkerException,
-    ValidationException,
-)
+from hsmstore.domain.errors import CustomKeyStoreNotFoundException, ValidationException
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import (
     ConnectionErrorCode,
@@ -20,8 +13,9 @@ from hsmstore.domain.keystore import (
     XksConnectivity,
 )
 from hsmstore.domain.limits import DESCRIBE_PAGE_MAX
-from hsmstore.domain.ports import SealBroken, Unit
+from hsmstore.domain.ports import Unit
 from hsmstore.service import lifecycle
+from hsmstore.service.markers import Listing
 from hsmstore.service.shapes import KeyStoreId, KeyStoreName, Marker, PageSize, Request, Response
 from hsmstore.service.world import Call, World
 
@@ -90,13 +84,12 @@ def describe_custom_key_stores(
             stores = [_named(unit, call.scope, request.custom_key_store_name)]
             return DescribeCustomKeyStoresResponse(custom_key_stores=_entries(stores), truncated=False)
         limit = request.limit or DESCRIBE_PAGE_MAX
-        after = _open_marker(world, call.scope, request.marker)
+        listing = Listing(world, call.scope, "key-stores")
+        after = listing.open_marker(request.marker, tuple[float, str])
         stores = unit.key_stores(call.scope, after=after, limit=limit + 1)
-    page, truncated = stores[:limit], len(stores) > limit
+    shown = listing.page(stores, limit, lambda store: (store.created_at, store.id))
     return DescribeCustomKeyStoresResponse(
-        custom_key_stores=_entries(page),
-        truncated=truncated,
-        next_marker=_new_marker(world, call.scope, page[-1]) if truncated else None,
+        custom_key_stores=_entries(shown.items), truncated=shown.truncated, next_marker=shown.marker
     )
 
 
@@ -140,24 +133,3 @@ def _proxy(backing: XksBacking) -> XksProxyConfiguration:
         vpc_endpoint_service_name=backing.vpc_endpoint_service_name,
         vpc_endpoint_service_owner=backing.vpc_endpoint_service_owner,
     )
-
-
-def _new_marker(world: World, scope: Scope, last: KeyStore) -> str:
-    """Return where the page ended, sealed: opaque to the caller, and of no use in another scope."""
-    position = msgspec.json.encode((last.created_at, last.id))
-    return base64.urlsafe_b64encode(world.sealer.seal(position, _marker_identity(scope))).decode("ascii")
-
-
-def _open_marker(world: World, scope: Scope, marker: str | None) -> tuple[float, str] | None:
-    if marker is None:
-        return None
-    try:
-        sealed = base64.b64decode(marker.encode(), altchars=b"-_", validate=True)
-        position = world.sealer.unseal(sealed, _marker_identity(scope))
-    except (binascii.Error, SealBroken) as error:
-        raise InvalidMarkerException("The marker is not valid.") from error
-    return msgspec.json.decode(position, type=tuple[float, str])
-
-
-def _marker_identity(scope: Scope) -> str:
-    return f"marker/{scope.account}/{scope.region}"

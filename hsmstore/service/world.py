@@ -3,13 +3,15 @@
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.key import KmsKey
 from hsmstore.domain.ports import Certificates, Clock, Entropy, Hsm, HsmConnection, Registry, Sealer
 from hsmstore.domain.profile import Profile
 from hsmstore.service.faultplan import FaultPlan
@@ -21,10 +23,11 @@ ATTEMPTS: Final = 10
 
 
 class Call(NamedTuple):
-    """Who calls, and the id under which the call is logged."""
+    """Who calls, the id under which the call is logged, and the keys that the request names, by that name."""
 
     scope: Scope
     request_id: str
+    keys: Mapping[str, KmsKey] = MappingProxyType({})
 
 
 class Gate:

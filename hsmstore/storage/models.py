@@ -190,3 +190,73 @@ clock: Final = Table(
     CheckConstraint("id = 1", "only_one"),
 )
 """The one clock, once somebody has set it."""
+
+kms_keys: Final = Table(
+    "kms_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("key_store_id", ForeignKey("key_stores.id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("deletion_at", Double, comment="set while the key is pending deletion"),
+    Column("version", Integer, nullable=False),
+    Index(None, "account", "region", "created_at", "id"),
+    Index(None, "key_store_id"),
+    Index(None, "deletion_at"),
+)
+"""One row a key. A store cannot be deleted while it has one."""
+
+key_aliases: Final = Table(
+    "key_aliases",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("region", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("key_id", ForeignKey("kms_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index(None, "key_id"),
+)
+"""One row an alias; they go with their key."""
+
+key_tags: Final = Table(
+    "key_tags",
+    metadata,
+    Column("key_id", ForeignKey("kms_keys.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag_key", String, primary_key=True),
+    Column("tag_value", String, nullable=False),
+)
+"""One row a tag of a key."""
+
+key_grants: Final = Table(
+    "key_grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("key_id", ForeignKey("kms_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("grantee", String, nullable=False, comment="principal or service"),
+    Column("retiring", String, comment="principal or service"),
+    Column("grant", LargeBinary, nullable=False, comment="the whole, JSON"),
+    Index(None, "key_id", "created_at", "id"),
+    Index(None, "account", "region", "retiring"),
+)
+"""One row a grant; what is asked for stands in columns of its own."""
+
+key_remains: Final = Table(
+    "key_remains",
+    metadata,
+    Column("key_id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("key_store_id", String, nullable=False),
+    Column("cluster_id", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("unfinished", Boolean, nullable=False, comment="no key ever had it"),
+)
+"""Key material on a token that no key has, or may have. No foreign keys: it outlives whatever it names."""

@@ -24,6 +24,7 @@ from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import KeyStore, KeyStoreEvent
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.storage.engine import LOCK_PATIENCE, open_engine
+from hsmstore.storage.keyunit import SqlKeyUnit
 from hsmstore.storage.models import (
     backups,
     clock,
@@ -150,14 +151,14 @@ class SqlRegistry:
         self._writer.dispose()
 
 
-class SqlUnit:
+class SqlUnit(SqlKeyUnit):
     """The Unit of one open transaction. It belongs to the thread that opened it.
 
     `notices` gathers what it has changed.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.notices: list[Notice] = []
 
     # Key stores.
@@ -202,8 +203,7 @@ class SqlUnit:
 
     def count_key_stores(self, scope: Scope) -> int:
         """Return how many stores the scope has, for the quota."""
-        count: int = self._connection.execute(_COUNT, scope._asdict()).scalar_one()
-        return count
+        return self._count(_COUNT, scope._asdict())
 
     def add_key_store(self, store: KeyStore) -> None:
         """Insert a row.
@@ -357,24 +357,9 @@ class SqlUnit:
     def _note(self, topic: Topic, identity: str = "") -> None:
         self.notices.append(Notice(topic, identity))
 
-    # The three ways to the database.
-
     def _key_store(self, statement: Executable, parameters: Mapping[str, object]) -> KeyStore | None:
         row = self._connection.execute(statement, parameters).first()
         return None if row is None else key_store_of(row)
-
-    def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> list[Row[Any]]:
-        return list(self._connection.execute(statement, parameters))
-
-    def _change(self, statement: Executable, parameters: Mapping[str, object]) -> None:
-        """Execute a compare-and-swap.
-
-        Raises:
-            Conflict: it found no such row any more.
-
-        """
-        if self._connection.execute(statement, parameters).rowcount == 0:
-            raise Conflict("the row has changed or gone since it was read")
 
     def _add_parts(self, cluster: Cluster) -> None:
         if cluster.hsms:

@@ -1,7 +1,8 @@
 """The KMS endpoint, `POST /`: a WSGI application from bytes to bytes.
 
 `_answer` is the pipeline, and its order is the precedence of errors: size of the body, operation, caller,
-types and constraints, then the service's own refusals. `__call__` has the only way out for all of them.
+types and constraints, the keys that are named, then the service's own refusals. `__call__` has the only way
+out for all of them.
 """
 
 import logging
@@ -21,10 +22,12 @@ from hsmstore.domain.errors import (
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.service.faults import ConnectionDropped, strike
-from hsmstore.service.world import Call, World
+from hsmstore.service.keys.resolving import named_keys
+from hsmstore.service.shapes import Response
+from hsmstore.service.world import Call, World, starting_again
 from hsmstore.wire import awsjson, validation
 from hsmstore.wire.auth import Identification
-from hsmstore.wire.operations import OPERATIONS
+from hsmstore.wire.operations import OPERATIONS, Operation
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +90,15 @@ class KmsApplication:
             request = validation.decode(body, operation.request)
         if self._world.faults.active:
             strike(self._world, call.scope, operation.name, request)
-        return awsjson.encode(operation.serve(request, call, self._world))
+        if operation.key_members:
+            return awsjson.answer_body(self._serve_keys(operation, request, call))
+        return awsjson.answer_body(operation.serve(request, call, self._world))
+
+    @starting_again
+    def _serve_keys(self, operation: Operation, request: Any, call: Call) -> Response:
+        """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
+        keys = named_keys(self._world, call, request, operation.key_members)
+        return operation.serve(request, call._replace(keys=keys), self._world)
 
 
 class _Dropped:

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from hsmstore.domain.errors import AwsError
+from hsmstore.service.shapes import NOTHING, Response
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 
@@ -28,6 +29,11 @@ def headers(request_id: str, content_type: str = CONTENT_TYPE) -> Headers:
         ("Content-Type", content_type),
         *_STANDING,
     ]
+
+
+def answer_body(response: Response) -> bytes:
+    """Return the response's JSON; the operations without output answer with an empty body."""
+    return b"" if response is NOTHING else encode(response)
 
 
 def error_body(error: AwsError) -> bytes:

@@ -3,7 +3,7 @@
 To add an operation, write its module in `service/`, its row here, and its test.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, get_type_hints
@@ -12,14 +12,16 @@ import msgspec
 
 from hsmstore.service.connect import connect_custom_key_store, disconnect_custom_key_store
 from hsmstore.service.describe import describe_custom_key_stores
+from hsmstore.service.keys.describe import describe_key, list_keys
 from hsmstore.service.keystores import (
     create_custom_key_store,
     delete_custom_key_store,
     update_custom_key_store,
 )
 from hsmstore.service.random import generate_random
-from hsmstore.service.shapes import Response
+from hsmstore.service.shapes import Naming, Response
 from hsmstore.service.world import Call, World
+from hsmstore.wire import validation
 
 
 class Access(StrEnum):
@@ -31,18 +33,23 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row: what the operation takes (its function's annotation says it), who serves it, what it does."""
+    """One row: what the operation takes (its function's annotation says it), who serves it, what it does.
+
+    `key_members` are the members of the request that name a key, by field.
+    """
 
     name: str
     serve: Callable[[Any, Call, World], Response]
     access: Access
     request: type[msgspec.Struct] = field(init=False)
     decode: Callable[[str], Any] = field(init=False)
+    key_members: Mapping[str, Naming] = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the decoder once."""
         object.__setattr__(self, "request", next(iter(get_type_hints(self.serve).values())))
         object.__setattr__(self, "decode", msgspec.json.Decoder(self.request).decode)
+        object.__setattr__(self, "key_members", validation.key_members(self.request))
 
     @property
     def iam_action(self) -> str:
@@ -60,6 +67,8 @@ _ROWS: Final = (
     Operation("UpdateCustomKeyStore", update_custom_key_store, _W),
     Operation("DeleteCustomKeyStore", delete_custom_key_store, _W),
     Operation("GenerateRandom", generate_random, _R),
+    Operation("DescribeKey", describe_key, _R),
+    Operation("ListKeys", list_keys, _R),
 )
 
 TARGET_PREFIX: Final = "TrentService."

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import inspect
 
 from hsmstore.domain.errors import SerializationException, ValidationException
+from hsmstore.service.shapes import Naming
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -70,18 +71,46 @@ def _structure(document: dict[str, Any], shape: type[msgspec.Struct]) -> dict[st
 
 def _typed(value: Any, kind: inspect.Type) -> Any:
     match kind:
-        case inspect.StructType():
+        case inspect.StructType() | inspect.DictType():
             if not isinstance(value, dict):
                 raise SerializationException(_found(value, "Expected null"))
-            return _structure(value, kind.cls)
+            return _structure(value, kind.cls) if isinstance(kind, inspect.StructType) else _map(value, kind)
+        case inspect.ListType():
+            return _list(value, _core(kind.item_type))
+        case _:
+            return _typed_scalar(value, kind)
+
+
+def _typed_scalar(value: Any, kind: inspect.Type) -> Any:
+    match kind:
         case inspect.IntType():
             return _scalar(value, (int, float), "an Integer", int)
+        case inspect.FloatType():
+            return _scalar(value, (int, float), "a Timestamp", float)
+        case inspect.BoolType():
+            return _boolean(value)
         case inspect.StrType() | inspect.EnumType():
             return _scalar(value, (str,), "a String", str)
         case inspect.BytesType():
             return _scalar(value, (str,), "a Blob", _blob)
         case _:
             raise TypeError(f"no wire type for {kind}")
+
+
+def _map(value: dict[str, Any], kind: inspect.DictType) -> dict[str, Any]:
+    return {key: _typed(item, _core(kind.value_type)) for key, item in value.items() if item is not None}
+
+
+def _list(value: Any, kind: inspect.Type) -> list[Any]:
+    if isinstance(value, dict):
+        raise SerializationException("Start of structure or map found where not expected.")
+    if not isinstance(value, list):
+        raise SerializationException("Expected list or null")
+    return [None if item is None else _typed(item, kind) for item in value]
+
+
+def _boolean(value: Any) -> bool:
+    return value if isinstance(value, bool) else bool(_scalar(value, (), "a Boolean", bool))
 
 
 def _scalar(value: Any, types: tuple[type, ...], name: str, convert: Callable[[Any], Any]) -> Any:
@@ -130,24 +159,60 @@ def _broken(value: Any, kind: inspect.Type, name: str) -> Iterator[Violation]:
     if isinstance(core, inspect.StructType):
         yield from _violations(value, core.cls, f"{name}.")
         return
+    if isinstance(core, inspect.ListType):
+        yield from _broken_list(value, core, name)
+        return
     shown = "Value" if extra.get("sensitive") else f"Value '{_shown(value)}'"
     for constraint in _constraints(value, core, extra):
         yield f"{shown} at '{name}' failed to satisfy constraint: Member must {constraint}"
+
+
+def _broken_list(value: list[Any], kind: inspect.ListType, name: str) -> Iterator[Violation]:
+    """Name each broken member of a list of structures by its place; of a list of scalars, the whole."""
+    said = f"Value '{_shown(value)}' at '{name}' failed to satisfy constraint: Member must"
+    for constraint in _lengths(value, kind.min_length or 0, kind.max_length):
+        yield f"{said} {constraint}"
+    item = _core(kind.item_type)
+    for number, member in enumerate(value, start=1):
+        place = f"{name}.{number}.member"
+        if member is None:
+            yield f"Value null at '{place}' failed to satisfy constraint: Member must not be null"
+        elif isinstance(item, inspect.StructType):
+            yield from _violations(member, item.cls, f"{place}.")
+    if any(_broken_member(member, kind.item_type) for member in value if member is not None):
+        every = ", ".join(f"Member must {constraint}" for constraint in _every(item, _extra(kind.item_type)))
+        yield f"{said} satisfy constraint: [{every}]"
+
+
+def _broken_member(value: Any, kind: inspect.Type) -> bool:
+    core = _core(kind)
+    scalar = not isinstance(core, inspect.StructType)
+    return scalar and any(_constraints(value, core, _extra(kind)))
+
+
+def _every(core: inspect.Type, extra: dict[str, Any]) -> Iterator[str]:
+    """Yield every constraint of a list's member, in the order in which AWS's framework lists them."""
+    if isinstance(core, inspect.EnumType):
+        yield _one_of(core)
+    elif isinstance(core, inspect.StrType):
+        yield f"have length less than or equal to {core.max_length}"
+        yield f"have length greater than or equal to {extra['minimum']}"
 
 
 def _shown(value: Any) -> str:
     """Show a value as AWS does: of a blob, how long it is."""
     if isinstance(value, bytes):
         return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
     return str(value)
 
 
 def _constraints(value: Any, core: inspect.Type, extra: dict[str, Any]) -> Iterator[str]:
     match core:
         case inspect.EnumType():
-            allowed = [member.value for member in core.cls]
-            if value not in allowed:
-                yield f"satisfy enum value set: [{', '.join(allowed)}]"
+            if value not in [member.value for member in core.cls]:
+                yield _one_of(core)
         case inspect.IntType():
             if core.ge is not None and value < core.ge:
                 yield f"have value greater than or equal to {core.ge}"
@@ -157,21 +222,35 @@ def _constraints(value: Any, core: inspect.Type, extra: dict[str, Any]) -> Itera
             yield from _text_constraints(value, core, extra)
 
 
+def _one_of(core: inspect.EnumType) -> str:
+    return f"satisfy enum value set: [{', '.join(member.value for member in core.cls)}]"
+
+
 def _text_constraints(
     value: str | bytes, core: inspect.StrType | inspect.BytesType, extra: dict[str, Any]
 ) -> Iterator[str]:
     if not value and extra.get("or_empty"):
         return
-    if len(value) < extra.get("minimum", 0):
-        yield f"have length greater than or equal to {extra['minimum']}"
-    if core.max_length is not None and len(value) > core.max_length:
-        yield f"have length less than or equal to {core.max_length}"
+    yield from _lengths(value, extra.get("minimum", 0), core.max_length)
     pattern = core.pattern if isinstance(core, inspect.StrType) else None
     if pattern is not None and re.search(pattern, str(value)) is None:
         yield f"satisfy regular expression pattern: {extra['pattern']}"
 
 
+def _lengths(value: str | bytes | list[Any], minimum: int, maximum: int | None) -> Iterator[str]:
+    if len(value) < minimum:
+        yield f"have length greater than or equal to {minimum}"
+    if maximum is not None and len(value) > maximum:
+        yield f"have length less than or equal to {maximum}"
+
+
 # What the annotations say.
+
+
+def key_members(shape: type[msgspec.Struct]) -> dict[str, Naming]:
+    """Return the fields of a request that name a key, and what may name it there."""
+    namings = ((field.name, _extra(field.type).get("naming")) for field in _fields(shape))
+    return {name: naming for name, naming in namings if naming is not None}
 
 
 @cache

@@ -112,10 +112,10 @@ def test_a_failed_migration_changes_nothing(
     (tmp_path / "alembic.ini").write_text(resource("alembic.ini").read_text())
     (tmp_path / "migrations/versions/9999_broken.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '9999', '0001', None, None\n"
+        "revision, down_revision, branch_labels, depends_on = '9999', 'NEWEST', None, None\n"
         "def upgrade():\n"
         "    op.drop_table('hsms')\n"
-        "    op.execute('SELECT x FROM nowhere')\n"
+        "    op.execute('SELECT x FROM nowhere')\n".replace("NEWEST", REVISIONS[-1])
     )
     upgrade(url)
     before = statements(path)

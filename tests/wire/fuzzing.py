@@ -51,7 +51,7 @@ def fuzzed(seed: int, count: int) -> Iterator[Fuzzed]:
 def _members(operation: str) -> dict[str, Any]:
     """Return a request with every member; only a harmless one is valid as it stands."""
     members = {
-        member.path[0]: example(member.shape)
+        str(member.path[0]): example(member.shape)
         for member in every_member()
         if member.operation == operation and len(member.path) == 1
     }
@@ -119,4 +119,6 @@ def _json(source: random.Random, depth: int) -> Any:
     return {source.choice(_NAMES): value for value in inner}
 
 
-_NAMES: Final = sorted({member.path[-1] for member in every_member()} | {"", "X", "__type", "numberOfBytes"})
+_NAMES: Final = sorted(
+    {str(member.path[-1]) for member in every_member()} | {"", "X", "__type", "numberOfBytes"}
+)

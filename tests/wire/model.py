@@ -15,17 +15,20 @@ JsonObject = dict[str, Any]
 
 
 class Member(NamedTuple):
-    """A member of a request, or of a structure inside one."""
+    """A member of a request, or of a structure inside one; 0 in the path is the first of a list."""
 
     operation: str
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     shape: Any
     required: bool
 
     @property
     def name(self) -> str:
         """The member as AWS's messages name it."""
-        return ".".join(part[0].lower() + part[1:] for part in self.path)
+        return ".".join(
+            f"{part + 1}.member" if isinstance(part, int) else part[0].lower() + part[1:]
+            for part in self.path
+        )
 
     @property
     def constraints(self) -> Mapping[str, Any]:
@@ -35,7 +38,7 @@ class Member(NamedTuple):
 
     def __str__(self) -> str:
         """Name the member in a test's id."""
-        return f"{self.operation}-{'.'.join(self.path)}"
+        return f"{self.operation}-{'.'.join(map(str, self.path))}"
 
 
 def members(operation: str) -> Iterator[Member]:
@@ -43,17 +46,27 @@ def members(operation: str) -> Iterator[Member]:
     yield from _members(operation, MODEL.operation_model(operation).input_shape, ())
 
 
-def _members(operation: str, structure: Any, path: tuple[str, ...]) -> Iterator[Member]:
+def _members(operation: str, structure: Any, path: tuple[str | int, ...]) -> Iterator[Member]:
     for name, shape in structure.members.items():
         yield Member(operation, (*path, name), shape, name in structure.required_members)
         if shape.type_name == "structure":
             yield from _members(operation, shape, (*path, name))
+        if shape.type_name == "list" and shape.member.type_name == "structure":
+            yield from _members(operation, shape.member, (*path, name, 0))
 
 
 def every_member(*types: str) -> list[Member]:
     """Return every member of every request, or those of the given types."""
     found = (member for operation in NAMES for member in members(operation))
     return [member for member in found if not types or member.shape.type_name in types]
+
+
+def each_kind(*types: str) -> list[Member]:
+    """Return a member of each name and shape: one stands for all, since tests/house compares them all."""
+    kinds = {
+        (member.path[-1], len(member.path), member.shape.name): member for member in every_member(*types)
+    }
+    return list(kinds.values())
 
 
 def _any(length: int) -> str:
@@ -70,6 +83,11 @@ _FITTING: Final[Mapping[str, tuple[Callable[[int], str], int]]] = MappingProxyTy
             lambda length: "com.amazonaws.vpce.us-east-1.vpce-svc-".ljust(length, "0"),
             39,
         ),
+        "ServicePrincipalType": (lambda length: "a.a.".ljust(length, "a"), 5),
+        "GrantConstraintSourceArnType": (lambda length: "arn:aws:s::123456789012:".ljust(length, "a"), 25),
+        "RegionType": (lambda length: "a-a-".ljust(length, "1"), 5),
+        "BackingKeyIdType": (lambda length: "a" * length, 64),
+        "KeyMaterialDescriptionType": (_any, 1),
         "AccountIdType": (lambda length: "1" * length, 12),
         "XksProxyAuthenticationAccessKeyIdType": (lambda length: "A" * length, 20),
         "XksProxyAuthenticationRawSecretAccessKeyType": (lambda length: "a" * length, 43),
@@ -79,7 +97,7 @@ _FITTING: Final[Mapping[str, tuple[Callable[[int], str], int]]] = MappingProxyTy
 
 def shortest(shape: Any) -> str:
     """Return a string of the least length that all constraints allow."""
-    least: int = shape.metadata["min"]
+    least: int = shape.metadata.get("min", 1)
     fitting, least = _FITTING.get(shape.name, (_any, least))
     return fitting(least)
 
@@ -95,10 +113,12 @@ def example(shape: Any) -> Any:
     match shape.type_name:
         case "structure":
             return {name: example(member) for name, member in shape.members.items()}
+        case "list":
+            return [example(shape.member)]
         case "integer":
             return shape.metadata["min"]
-        case "blob":
-            return "QUJD"
+        case "map" | "blob" | "boolean" | "timestamp":
+            return {"map": {"k": "v"}, "blob": "QUJD", "boolean": True, "timestamp": 0}[shape.type_name]
         case _:
             return shape.metadata["enum"][0] if "enum" in shape.metadata else shortest(shape)
 
@@ -108,8 +128,12 @@ def body_with(member: Member, value: Any) -> JsonObject:
     return _with(MODEL.operation_model(member.operation).input_shape, member.path, value)
 
 
-def _with(structure: Any, path: tuple[str, ...], value: Any) -> JsonObject:
+def _with(structure: Any, path: tuple[str | int, ...], value: Any) -> JsonObject:
     body = {name: example(structure.members[name]) for name in structure.required_members}
     head, *rest = path
-    body[head] = _with(structure.members[head], tuple(rest), value) if rest else value
+    inner = structure.members[head]
+    if rest and inner.type_name == "list":
+        body[str(head)] = [_with(inner.member, tuple(rest[1:]), value)]
+    else:
+        body[str(head)] = _with(inner, tuple(rest), value) if rest else value
     return body

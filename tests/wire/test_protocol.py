@@ -93,7 +93,7 @@ def test_unknown_operation(server: Server, target: str | None) -> None:
 @pytest.mark.inferred(
     reason="An operation that AWS has and this simulator lacks is not told from no operation."
 )
-@pytest.mark.parametrize("operation", ["CreateKey", "Encrypt", "ListKeys"])
+@pytest.mark.parametrize("operation", ["Encapsulate", "Decapsulate", "GetKeyLastUsage"])
 def test_operation_of_aws_that_is_not_served(server: Server, operation: str) -> None:
     """An operation of KMS that is not simulated is an UnknownOperationException."""
     assert server.call(operation, {}).body == b'{"__type":"UnknownOperationException"}'

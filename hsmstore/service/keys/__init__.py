@@ -1,0 +1,1 @@
+"""KMS keys in custom key stores: what a caller may ask of them and of what hangs on them."""
