@@ -221,6 +221,12 @@ class XksProxyVpcEndpointServiceInvalidConfigurationException(AwsError):
 # Raised for any operation.
 
 
+class AccessDeniedException(AwsError):
+    """The caller may not do that. Recorded from KMS, though its service model does not declare it."""
+
+    text_member = "Message"
+
+
 class ThrottlingException(AwsError):
     """The caller is too fast. Recorded from KMS, though its service model does not declare it."""
 

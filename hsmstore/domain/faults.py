@@ -18,6 +18,12 @@ class Phase(StrEnum):
     CONNECT = "connect"
     DISCONNECT = "disconnect"
     DRAW = "draw"
+    ENCRYPT = "encrypt"
+    DECRYPT = "decrypt"
+
+
+HSM_CALLS: Final = frozenset({Phase.DRAW, Phase.ENCRYPT, Phase.DECRYPT})
+"""The phases that are one call to an HSM; the others take the simulation's time."""
 
 
 OPERATIONS: Final = frozenset(
@@ -29,6 +35,13 @@ OPERATIONS: Final = frozenset(
         "UpdateCustomKeyStore",
         "DeleteCustomKeyStore",
         "GenerateRandom",
+        "DescribeKey",
+        "ListKeys",
+        "Encrypt",
+        "Decrypt",
+        "ReEncrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
     }
 )
 """The operations that can be struck: those of the wire."""

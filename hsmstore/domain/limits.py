@@ -4,6 +4,8 @@ from typing import Final
 
 # kms/2014-11-01 service model
 RANDOM_BYTES_MAX: Final = 1024
+PLAINTEXT_MAX: Final = 4096
+CIPHERTEXT_MAX: Final = 6144
 KEY_STORE_NAME_MAX: Final = 256
 KEY_STORE_ID_MAX: Final = 64
 KMSUSER_PASSWORD_MIN: Final = 7

@@ -14,7 +14,7 @@ from hsmstore.domain.errors import (
     CloudHsmResourceNotFoundException,
     DependencyTimeoutException,
 )
-from hsmstore.domain.faults import OPERATIONS, Effect, Fault, Occasion, Phase
+from hsmstore.domain.faults import HSM_CALLS, OPERATIONS, Effect, Fault, Occasion, Phase
 from hsmstore.domain.identifiers import Scope, new_fault_id
 from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode
 from hsmstore.service.shapes import EMPTY, ClusterId, Empty, KeyStoreId, Request, Response
@@ -31,9 +31,9 @@ _EFFECTS: Final[Mapping[Effect, frozenset[str]]] = MappingProxyType(
         Effect.CONNECTION_ERROR: frozenset({Phase.CONNECT}),
         Effect.LATENCY: OPERATIONS | set(Phase),
         Effect.HANG: OPERATIONS | set(Phase),
-        Effect.EXCEPTION: OPERATIONS | {Phase.DRAW},
-        Effect.TIMEOUT: OPERATIONS | {Phase.DRAW},
-        Effect.DROP: OPERATIONS | {Phase.DRAW},
+        Effect.EXCEPTION: OPERATIONS | HSM_CALLS,
+        Effect.TIMEOUT: OPERATIONS | HSM_CALLS,
+        Effect.DROP: OPERATIONS | HSM_CALLS,
     }
 )
 """At which points each effect can be had."""
@@ -159,7 +159,17 @@ def strike(world: World, scope: Scope, point: str, request: Any) -> None:
         ConnectionDropped: the connection is to be closed.
 
     """
-    for fault in world.faults.meet(_occasion(world, scope, point, request), _OF_CALLS):
+    strike_at(world, _occasion(world, scope, point, request))
+
+
+def strike_at(world: World, occasion: Occasion) -> None:
+    """Let the plan do what it has in store for an occasion.
+
+    Raises:
+        AwsError, DependencyTimeoutException, ConnectionDropped: as `strike`.
+
+    """
+    for fault in world.faults.meet(occasion, _OF_CALLS):
         if fault.effect is Effect.HANG:
             _hang(world, fault)
             continue

@@ -24,7 +24,7 @@ from hsmstore.domain.keystore import CloudHsmBacking, KeyStore, KeyStoreEvent
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
 from hsmstore.domain.profile import PHASES
 from hsmstore.service.login import log_in, log_in_and_rotate
-from hsmstore.service.world import World
+from hsmstore.service.world import World, starting_again
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ def settle_store(world: World, store: KeyStore) -> KeyStore:
             return current
 
 
+@starting_again
 def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnection:
     """Return a connection to draw from, when the gate had none: settle, check, reopen.
 
@@ -98,13 +99,31 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
             " CloudHSM key stores only."
         )
     store.require(Action.GENERATE_RANDOM)
+    try:
+        return open_again(world, store)
+    except ConnectFailed as failure:
+        raise cannot_communicate(key_store_id, str(failure)) from failure
+
+
+def open_again(world: World, store: KeyStore) -> HsmConnection:
+    """Return a connection to the cluster of a CONNECTED store, when the gate had none.
+
+    Raises:
+        ConnectFailed: the cluster cannot be reached.
+        Conflict: the store is not CONNECTED any more.
+
+    """
     with world.turns.of(store.id):
-        connection = world.gate.find((scope, key_store_id))
+        connection = world.gate.find((store.scope, store.id))
         if connection is not None:
             return connection
-        store = _reread(world, store)
-        store.require(Action.GENERATE_RANDOM)
-        return _reopen(world, store)
+        with world.registry.reading() as unit:
+            current = unit.key_store(store.scope, store.id)
+        if current is None or current.state is not ConnectionState.CONNECTED:
+            raise Conflict(f"key store {store.id} is not connected any more")
+        connection, _, _ = log_in(world, current)
+        world.gate.open(store.scope, store.id, connection)
+        return connection
 
 
 def resume_elsewhere(world: World) -> None:
@@ -287,12 +306,3 @@ def _complete_connect(world: World, store: KeyStore) -> KeyStore:
 def _meet_connection_errors(world: World, store: KeyStore) -> None:
     for fault in world.faults.meet(_occasion(store, Phase.CONNECT), {Effect.CONNECTION_ERROR}):
         raise ConnectFailed(fault.connection_error, f"injected by {fault.id}")
-
-
-def _reopen(world: World, store: KeyStore) -> HsmConnection:
-    try:
-        connection, _, _ = log_in(world, store)
-    except ConnectFailed as failure:
-        raise cannot_communicate(store.id, str(failure)) from failure
-    world.gate.open(store.scope, store.id, connection)
-    return connection

@@ -11,6 +11,8 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from hsmstore.service.connect import connect_custom_key_store, disconnect_custom_key_store
+from hsmstore.service.crypto.datakeys import generate_data_key, generate_data_key_without_plaintext
+from hsmstore.service.crypto.encryption import decrypt, encrypt, re_encrypt
 from hsmstore.service.describe import describe_custom_key_stores
 from hsmstore.service.keys.describe import describe_key, list_keys
 from hsmstore.service.keystores import (
@@ -67,6 +69,11 @@ _ROWS: Final = (
     Operation("UpdateCustomKeyStore", update_custom_key_store, _W),
     Operation("DeleteCustomKeyStore", delete_custom_key_store, _W),
     Operation("GenerateRandom", generate_random, _R),
+    Operation("Encrypt", encrypt, _R),
+    Operation("Decrypt", decrypt, _R),
+    Operation("ReEncrypt", re_encrypt, _R),
+    Operation("GenerateDataKey", generate_data_key, _R),
+    Operation("GenerateDataKeyWithoutPlaintext", generate_data_key_without_plaintext, _R),
     Operation("DescribeKey", describe_key, _R),
     Operation("ListKeys", list_keys, _R),
 )

@@ -118,6 +118,22 @@ def _evasion(source: Source) -> Iterator[str]:
             yield from {alias.name for alias in node.names} & _EVASIONS
 
 
+_KEY_EXITS: Final = {"wrap_key", "unwrap_key", "derive_key", "create_object", "copy"}
+_KEY_VALUES: Final = {"VALUE", "get_attributes"}
+
+
+def _key_material(source: Source) -> Iterator[str]:
+    """Find what reads the value of a key, lets it out of the token, or brings one in from our memory."""
+    if source.path.parts[0] != "hsmstore":
+        return
+    in_the_room = source.path.parts[:2] == ("hsmstore", "hsm")
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and node.value == "CKA_VALUE":
+            yield f"line {node.lineno}: CKA_VALUE"
+        elif in_the_room and isinstance(node, ast.Attribute) and node.attr in _KEY_EXITS | _KEY_VALUES:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
 _SILENCED: Final = re.compile(r"#\s*(?:noqa|type:\s*ignore)\b")
 _SILENCED_WITH_REASON: Final = re.compile(
     r"#\s*(?:noqa:\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*|type:\s*ignore\[[\w, -]+\])\s*(?:#|-|—|:)\s*\w"
@@ -174,6 +190,11 @@ RULES: Final = (
         "tests use fakes that pass the real part's tests, no mocks",
         _mock,
         _python("from unittest import mock"),
+    ),
+    Rule(
+        "key material stays on the token",
+        _key_material,
+        Source(Path("hsmstore/hsm/sample.py"), "def read(key):\n    return key[Attribute.VALUE]\n"),
     ),
     Rule("a test runs and passes", _evasion, _python("@pytest.mark.skipif(True)\ndef test(): ...")),
     Rule("who silences a check says which and why", _silence, _python("x = y" + "  # type: ignore[name]")),

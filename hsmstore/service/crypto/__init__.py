@@ -1,0 +1,1 @@
+"""Cryptography with KMS keys: on the token of the key store's cluster, never in this process."""
