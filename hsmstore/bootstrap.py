@@ -4,21 +4,26 @@ It makes a world from settings, puts the applications in front of it, and ends b
 """
 
 import logging
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from hsmstore.control.app import Health, management_application
 from hsmstore.domain.causes import CAUSES
-from hsmstore.domain.cluster import Backup, Cluster
+from hsmstore.domain.cluster import Backup, Cluster, ServedToken
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
+from hsmstore.domain.ports import HsmUnavailable
+from hsmstore.hsm.directory import ClusterDirectory
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
+from hsmstore.hsm.remoting import TokenServer, serving
 from hsmstore.service import lifecycle
 from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.world import World
@@ -31,6 +36,7 @@ from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.ownership import owned
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
+from hsmstore.system.secretfile import kept_secret
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.server import Server, require_free
 
@@ -38,6 +44,11 @@ log = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at what is due
 TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
+
+SERVED: Final = "hsm-serve"  # in the data directory: tokens behind p11-kit remoting, each with its owner
+SOCKET: Final = "p11-kit.socket"
+CRYPTO_OFFICER_PIN: Final = "crypto-officer.pin"
+KMSUSER_PASSWORD: Final = "kmsuser.password"  # noqa: S105  # a file name
 
 
 def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
@@ -100,6 +111,67 @@ def open_world(settings: Settings) -> Iterator[World]:
         world.gate.shut_all()
         world.hsm.close()
         registry.close()
+
+
+def serve_token(
+    settings: Settings,
+    label: str,
+    socket_path: Path | None,
+    kmsuser_password: str | None,
+    when_ready: Callable[[ServedToken], None],
+) -> None:
+    """Put the token `label` behind p11-kit remoting until SIGTERM or SIGINT; make it where there is none.
+
+    Without `kmsuser_password` one is made up, and kept in a file.
+
+    Raises:
+        EnvironmentUnfit: the machine cannot serve it as it stands, or another process owns the token.
+
+    """
+    _log_to_stderr(settings.log_level)
+    endings = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)  # before any thread: they inherit it
+    directory = settings.data_dir.absolute() / SERVED / label
+    path = socket_path or directory / SOCKET
+    for parent in (settings.data_dir, directory.parent):
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with owned(directory):
+        made = _make_token(directory, label, kmsuser_password, settings)
+        server = TokenServer(ClusterDirectory(directory / label), module=_module(settings))
+        with serving(server, path.absolute()):
+            when_ready(
+                ServedToken(
+                    token=server.token,
+                    address=f"unix:path={path.absolute()}",
+                    directory=directory,
+                    crypto_officer_pin=directory / CRYPTO_OFFICER_PIN,
+                    kmsuser_password=made if made.exists() else None,
+                )
+            )
+            signal.sigwait(endings)
+
+
+def _make_token(directory: Path, label: str, password: str | None, settings: Settings) -> Path:
+    """Make the token where there is none; return where a password that was made up is kept.
+
+    Both secrets are on the disk before the token is made: a kill in between loses neither.
+    """
+    kept = directory / KMSUSER_PASSWORD
+    if (directory / label).exists():
+        if password is not None:
+            raise EnvironmentUnfit(
+                f"the token {label} is there already, and kmsuser has a password",
+                "leave the password out, or change it through the cluster",
+            )
+        return kept
+    entropy = SystemEntropy()
+    pin = kept_secret(directory / CRYPTO_OFFICER_PIN, entropy)
+    hsm = Pkcs11Hsm(directory, monotonic)
+    try:
+        hsm.create_token(label, pin, password or kept_secret(kept, entropy), module=_module(settings))
+    except HsmUnavailable as error:
+        raise EnvironmentUnfit(error.reason, "see `hsmstore doctor`") from error
+    return kept
 
 
 class Ticker(threading.Thread):
@@ -244,8 +316,12 @@ def _hsm(settings: Settings) -> Pkcs11Hsm:
         settings.data_dir / "hsm",
         monotonic,
         profile=settings.pkcs11_profile,
-        module=None if settings.pkcs11_module is None else str(settings.pkcs11_module),
+        module=_module(settings),
     )
+
+
+def _module(settings: Settings) -> str | None:
+    return None if settings.pkcs11_module is None else str(settings.pkcs11_module)
 
 
 def _log_to_stderr(level: str) -> None:

@@ -15,6 +15,7 @@ from hsmstore.cli import (
     doctor,
     draw,
     fault,
+    hsm,
     screen,
     serve,
     simulated_clock,
@@ -35,7 +36,7 @@ from hsmstore.settings import (
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
-    *("clock", "fault", "hold", "release", "scenario", "db", "doctor"),
+    *("clock", "fault", "hold", "release", "scenario", "hsm", "db", "doctor"),
 )
 
 EPILOG: Final = (
@@ -73,6 +74,7 @@ app.add_typer(fault.app, name="fault")
 app.command("hold")(fault.hold)
 app.command("release")(fault.release)
 app.add_typer(scenario_command.app, name="scenario")
+app.add_typer(hsm.app, name="hsm")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

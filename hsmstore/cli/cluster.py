@@ -31,6 +31,12 @@ def create(
     pkcs11_module: Annotated[
         Path | None, typer.Option(metavar="PATH", help="PKCS#11 module to load.")
     ] = None,
+    pkcs11_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Where a networked module finds the token, such as unix:path=PATH."
+        ),
+    ] = None,
     token_label: Annotated[
         str | None, typer.Option(metavar="LABEL", help="Adopt the token of this label instead of making one.")
     ] = None,
@@ -49,6 +55,7 @@ def create(
         KmsuserPassword=kmsuser_password,
         Pkcs11Profile=pkcs11_profile,
         Pkcs11Module=pkcs11_module and str(pkcs11_module.absolute()),
+        Pkcs11Address=pkcs11_address,
         TokenLabel=token_label,
         CryptoOfficerPin=pin and pin.rstrip("\r\n"),
         **simulator.scope,

@@ -24,6 +24,7 @@ def show_cluster(simulator: Simulator, answer: Answer, *, as_json: bool) -> None
             ("kmsuser", ", ".join(_kmsuser(cluster))),
             ("network", "reachable" if cluster.network_reachable else "cut"),
             ("token", f"{token.label}, serial {token.serial_number}, {token.profile}" if token else "none"),
+            *((("at", token.address),) if token and token.address else ()),
             *((("lacks", token.lack),) if token and token.lack else ()),
             *((hsm.hsm_id, _hsm(cluster, hsm)) for hsm in cluster.hsms),
             *((subnet.subnet_id, _subnet(subnet)) for subnet in cluster.subnets),

@@ -43,6 +43,7 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     profile: str
     label: str
     serial_number: str
+    address: str | None = None
     lack: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.limits import FAILED_LOGINS_MAX
@@ -58,12 +59,32 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenReference:
-    """Which PKCS#11 token is the cluster, and how to reach it. `serial` tells it from a namesake."""
+    """Which PKCS#11 token is the cluster, and how to reach it. `serial` tells it from a namesake.
+
+    `address` is where a networked module finds it, in the module's own words; None leaves that to the
+    environment of the server.
+    """
 
     profile: str
     module: str
     label: str
     serial: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedToken:
+    """A token that `hsm serve` has put behind p11-kit remoting, and what its users need to know.
+
+    The two files hold secrets. `kmsuser_password` is the password that the token was made with, which the
+    first connect changes; None where its owner brought it.
+    """
+
+    token: TokenReference
+    address: str
+    directory: Path
+    crypto_officer_pin: Path
+    kmsuser_password: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,9 +155,16 @@ class Hsm(Protocol):
         """
 
     def adopt_token(
-        self, label: str | None, *, profile: str | None = None, module: str | None = None
+        self,
+        label: str | None,
+        *,
+        profile: str | None = None,
+        module: str | None = None,
+        address: str | None = None,
     ) -> TokenReference:
         """Find an existing token by its label; without one there must be one token only.
+
+        `address` is where a networked module finds it; None leaves that to the environment.
 
         Raises:
             HsmUnavailable: the token is not there.

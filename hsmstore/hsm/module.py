@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 import pkcs11
 from pkcs11._pkcs11 import lib
 
+from hsmstore.domain.cluster import TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.hsm.profile import Profile
 
@@ -43,8 +44,10 @@ class _Library(lib):
 class Module:
     """A loaded module. `generation` counts its C_Finalize calls: a handle is good in one generation only."""
 
-    def __init__(self, path: Path, source: Path) -> None:
-        """Load the file `path`, which is `source` or a copy of it.
+    def __init__(self, path: Path, source: Path, environment: Mapping[str, str]) -> None:
+        """Load the file `path`, which is `source` or a copy of it, with `environment` in force.
+
+        Loading may wait for nothing outside the machine: it keeps every other C_Initialize waiting.
 
         Raises:
             EnvironmentUnfit: it is not a PKCS#11 module, or the loader refused.
@@ -54,8 +57,9 @@ class Module:
         self.generation = 0
         self._source = source
         try:
-            self._c_functions = ctypes.CDLL(str(path))
-            self._library = _Library(str(path))
+            self.c_functions: Final = ctypes.CDLL(str(path))
+            with in_environment(environment) if environment else nullcontext():
+                self._library = _Library(str(path))  # and C_GetFunctionList
             # Its destructor would unload it, at the interpreter's exit too: let it never run.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._library))
         except (OSError, pkcs11.PKCS11Error) as error:
@@ -79,7 +83,7 @@ class Module:
             pkcs11.PKCS11Error: the module refused.
 
         """
-        with self.lock, _environment(environment) if alone else nullcontext():
+        with self.lock, in_environment(environment) if alone else nullcontext():
             lib.__init__(self._library, self._library.so)
 
     def finalize(self) -> None:
@@ -127,7 +131,7 @@ class Module:
             EnvironmentUnfit: it does not export C_InitToken.
 
         """
-        c_init_token = getattr(self._c_functions, "C_InitToken", None)
+        c_init_token = getattr(self.c_functions, "C_InitToken", None)
         if c_init_token is None:
             raise EnvironmentUnfit(f"{self._source} cannot make tokens", "use the profile softhsm2")
         c_init_token.argtypes = (ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
@@ -160,8 +164,21 @@ def serial_of(token: pkcs11.Token) -> str:
     return token.serial.rstrip(b"\0 ").decode("utf-8", errors="replace")
 
 
+def reference(
+    profile: Profile, source: Path, token: pkcs11.Token, address: str | None = None
+) -> TokenReference:
+    """Return what the registry keeps of a token that the module `source` has found."""
+    return TokenReference(
+        profile=profile.name,
+        module=str(source),
+        label=token.label,
+        serial=serial_of(token),
+        address=address,
+    )
+
+
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def in_environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the module to read, and put back what was there."""
     environ = os.environ  # noqa: TID251  # not a setting: the only way to tell SoftHSM2 its configuration
     with _environment_lock:
@@ -178,11 +195,12 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 class _Version(NamedTuple):
-    """Which file a copy was made of; an upgrade of the package changes it."""
+    """Which file a copy was made of, which an upgrade of the package changes, and what address it read."""
 
     path: str
     size: int
     modified_ns: int
+    address: str | None
 
 
 _idle: dict[_Version, list[Module]] = {}
@@ -193,8 +211,12 @@ _pool_lock = threading.Lock()
 
 
 @contextmanager
-def lent_module(profile: Profile, source: Path, directory: Path) -> Iterator[Module]:
+def lent_module(
+    profile: Profile, source: Path, directory: Path, address: str | None = None
+) -> Iterator[Module]:
     """Lend a module of `source` that nobody else uses; at the end finalize it and take it back.
+
+    A networked one talks to `address`, or to where the process's environment says.
 
     A new copy is written to `directory`, which is made if need be, and unlinked once it is loaded. A module
     that refuses C_Finalize is not lent again.
@@ -205,11 +227,16 @@ def lent_module(profile: Profile, source: Path, directory: Path) -> Iterator[Mod
 
     """
     status = source.stat()
-    version = _Version(str(source.resolve()), status.st_size, status.st_mtime_ns)
+    version = _Version(str(source.resolve()), status.st_size, status.st_mtime_ns, address)
     module = _take(version, profile)
     try:
         if module is None:
-            module = _load_copy(source, directory) if profile.private_copy else Module(source, source)
+            environment = profile.address(address)
+            module = (
+                _load_copy(source, directory, environment)
+                if profile.private_copy
+                else Module(source, source, environment)
+            )
         yield module
     finally:
         try:
@@ -235,13 +262,13 @@ def _take(version: _Version, profile: Profile) -> Module | None:
         return modules.pop() if modules else None
 
 
-def _load_copy(source: Path, directory: Path) -> Module:
+def _load_copy(source: Path, directory: Path, environment: Mapping[str, str]) -> Module:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f"{source.stem}-", suffix=".so", dir=directory)
     copy = Path(name)
     try:
         os.close(handle)
         shutil.copyfile(source, copy)
-        return Module(copy, source)
+        return Module(copy, source, environment)
     finally:
         copy.unlink()

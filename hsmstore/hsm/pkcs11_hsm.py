@@ -19,7 +19,7 @@ from hsmstore.hsm.deadline import call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
 from hsmstore.hsm.elsewhere import SessionsElsewhere
 from hsmstore.hsm.inspection import inspect_directories, inspect_module
-from hsmstore.hsm.module import MODULES, Module, lent_module, serial_of
+from hsmstore.hsm.module import MODULES, Module, lent_module, reference
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.session import Session, Term, log_in, self_test
 
@@ -95,12 +95,19 @@ class Pkcs11Hsm:
                     token.open(rw=True, so_pin=crypto_officer_pin).init_pin(kmsuser_password)
             building.back_up()
             building.write_configuration(home.path)
-        return _reference(chosen, source, token)
+        return reference(chosen, source, token)
 
     def adopt_token(
-        self, label: str | None, *, profile: str | None = None, module: str | None = None
+        self,
+        label: str | None,
+        *,
+        profile: str | None = None,
+        module: str | None = None,
+        address: str | None = None,
     ) -> TokenReference:
         """Find an existing token by its label; without one there must be one token only.
+
+        `address` is where a networked module finds it; None leaves that to the environment.
 
         Raises:
             HsmUnavailable: the module or the token is not there.
@@ -113,12 +120,15 @@ class Pkcs11Hsm:
                 f"Profile {chosen.name} has only tokens of its own", "use softhsm2-existing"
             )
 
+        if address is not None and chosen.address_variable is None:
+            raise EnvironmentUnfit(f"Profile {chosen.name} takes no address", "leave it out, or use p11-kit")
+
         def find() -> pkcs11.Token:
-            with self._started(chosen, source, None) as started:
+            with self._started(chosen, source, None, address) as started:
                 return started.find_token(label)
 
         with _administration("find the token"):
-            return _reference(chosen, source, self._timed(chosen, find))
+            return reference(chosen, source, self._timed(chosen, find), address)
 
     def delete_token(self, cluster: Cluster) -> None:
         """Remove the token that `create_token` made; an adopted one is left alone. Idempotent.
@@ -249,7 +259,9 @@ class Pkcs11Hsm:
         with ExitStack() as held:
             held.enter_context(lock)
             with _token_files(route):
-                module = held.enter_context(self._started(route.profile, route.source(), route.home))
+                module = held.enter_context(
+                    self._started(route.profile, route.source(), route.home, route.token.address)
+                )
                 with module.lock:
                     token = module.find_token(route.token.label, route.token.serial)
                     _still_wanted(lock)
@@ -272,7 +284,7 @@ class Pkcs11Hsm:
 
     def _reset(self, route: "_Route", crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
         with _token_files(route):
-            with self._started(route.profile, route.source(), route.home) as module:
+            with self._started(route.profile, route.source(), route.home, route.token.address) as module:
                 token = module.find_token(route.token.label, route.token.serial)
                 _still_wanted(lock)
                 token.open(rw=True, so_pin=crypto_officer_pin).init_pin(password)
@@ -280,10 +292,12 @@ class Pkcs11Hsm:
                 route.home.back_up()
 
     @contextmanager
-    def _started(self, profile: Profile, source: Path, home: ClusterDirectory | None) -> Iterator[Module]:
+    def _started(
+        self, profile: Profile, source: Path, home: ClusterDirectory | None, address: str | None = None
+    ) -> Iterator[Module]:
         """Lend a module between its C_Initialize and its C_Finalize."""
         environment = profile.variables(None if home is None else home.configuration)
-        with lent_module(profile, source, self._modules) as module:
+        with lent_module(profile, source, self._modules, address) as module:
             module.initialize(environment, alone=not profile.networked)
             yield module
 
@@ -371,9 +385,3 @@ def _administration(doing: str) -> Iterator[None]:
         raise EnvironmentUnfit(
             f"Cannot {doing}: {error}", "check space and permissions of the data directory"
         ) from error
-
-
-def _reference(profile: Profile, source: Path, token: pkcs11.Token) -> TokenReference:
-    return TokenReference(
-        profile=profile.name, module=str(source), label=token.label, serial=serial_of(token)
-    )

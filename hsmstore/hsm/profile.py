@@ -34,8 +34,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `modules` are paths or glob patterns in order of preference; `p11_kit_module` names the file in
     p11-kit's module directory that is asked last. `environment` is set round each C_Initialize, with
     `{conf}` for the cluster's softhsm2.conf; `reads_environment` names variables that the module takes from
-    the server's own environment. With `private_copy` each connected cluster has a byte copy of the module;
-    without it the module serves one cluster at a time. Calls of a `networked` module have a deadline.
+    the server's own environment, and `address_variable` the one of them that a copy reads when it is loaded,
+    so that it can be given its cluster's own address. With `private_copy` each connected cluster has a byte
+    copy of the module; without it the module serves one cluster at a time. Calls of a `networked` module have
+    a deadline.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     p11_kit_module: str | None = None
     environment: dict[str, str] = {}
     reads_environment: tuple[str, ...] = ()
+    address_variable: str | None = None
     limits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,6 +58,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.networked and self.environment:
             # The environment is the process's: it is set under a lock, which a hanging C_Initialize keeps.
             raise ValueError("`networked` modules cannot have an `environment`")
+        if self.address_variable and not self.private_copy:
+            raise ValueError("`address_variable` needs a `private_copy` for each address")
 
     def locate(self, module: str | None = None) -> Path:
         """Return the path of the module: `module` where it is given, else the first that exists.
@@ -76,6 +81,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Return the environment for C_Initialize, given the path of the cluster's softhsm2.conf."""
         conf = "" if configuration is None else str(configuration.absolute())
         return {name: value.format(conf=conf) for name, value in self.environment.items()}
+
+    def address(self, address: str | None) -> dict[str, str]:
+        """Return the environment for loading a copy that is to talk to `address`, or to the default one."""
+        return {} if address is None or self.address_variable is None else {self.address_variable: address}
 
     def _candidates(self) -> Iterator[Path]:
         for pattern in self.modules:

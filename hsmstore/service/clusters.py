@@ -36,7 +36,8 @@ class CreateClusterRequest(Request, frozen=True):
     """What to build. Without `hsm_count` two HSMs; without a password no kmsuser.
 
     A profile that makes no tokens adopts one that is there already, by its label; `crypto_officer_pin` is
-    then the SO PIN of that token, if its owner wants kmsuser managed from here.
+    then the SO PIN of that token, if its owner wants kmsuser managed from here, and `pkcs11_address` where a
+    networked module finds it, for every server of the registry.
     """
 
     account_id: AccountId | None = None
@@ -45,6 +46,7 @@ class CreateClusterRequest(Request, frozen=True):
     kmsuser_password: Password | None = None
     pkcs11_profile: Annotated[str, text(1, 64)] | None = None
     pkcs11_module: Annotated[str, text(1, 4096)] | None = None
+    pkcs11_address: Annotated[str, text(1, 4096)] | None = None
     token_label: Annotated[str, text(1, 32)] | None = None
     crypto_officer_pin: Annotated[str, text(4, 255, sensitive=True)] | None = None
 
@@ -89,6 +91,7 @@ class TokenDescription(Response, frozen=True):
     profile: str
     label: str
     serial_number: str
+    address: str | None = None
     lack: str | None = None
 
 
@@ -252,10 +255,11 @@ def _makes_tokens(world: World, profile: str | None) -> bool:
 
 
 def _new_token(world: World, cluster_id: str, request: CreateClusterRequest, pin: str) -> TokenReference:
-    if request.token_label is not None:
-        raise CloudHsmInvalidRequestException(
-            "TokenLabel goes with a profile that adopts tokens, such as softhsm2-existing."
-        )
+    for member, value in (("TokenLabel", request.token_label), ("Pkcs11Address", request.pkcs11_address)):
+        if value is not None:
+            raise CloudHsmInvalidRequestException(
+                f"{member} goes with a profile that adopts tokens, such as softhsm2-existing."
+            )
     return world.hsm.create_token(
         cluster_id,
         pin,
@@ -267,7 +271,10 @@ def _new_token(world: World, cluster_id: str, request: CreateClusterRequest, pin
 
 def _adopt(world: World, request: CreateClusterRequest) -> TokenReference:
     return world.hsm.adopt_token(
-        request.token_label, profile=request.pkcs11_profile, module=request.pkcs11_module
+        request.token_label,
+        profile=request.pkcs11_profile,
+        module=request.pkcs11_module,
+        address=request.pkcs11_address,
     )
 
 
@@ -339,5 +346,6 @@ def _describe_token(token: TokenReference, connection: HsmConnection | None) -> 
         profile=token.profile,
         label=token.label,
         serial_number=token.serial,
+        address=token.address,
         lack=None if connection is None else lacking_for_keys(connection.mechanisms),
     )

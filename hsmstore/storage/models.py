@@ -110,6 +110,7 @@ clusters: Final = Table(
     Column("token_module", String),
     Column("token_label", String),
     Column("token_serial", String),
+    Column("token_address", String),
     Column("crypto_officer_pin", LargeBinary, comment="sealed"),
     Column("network_reachable", Boolean, nullable=False),
     Column("failed_logins", Integer, nullable=False),
@@ -118,7 +119,7 @@ clusters: Final = Table(
     CheckConstraint(_one_of("state", ClusterState), "state"),
     CheckConstraint(f"({_all(_TOKEN, 'IS NULL')}) OR ({_all(_TOKEN, 'IS NOT NULL')})", "whole_token"),
 )
-"""One row a cluster; the token's columns are all set or all NULL."""
+"""One row a cluster; the token's columns are all set or all NULL, but for its address."""
 
 hsms: Final = Table(
     "hsms",

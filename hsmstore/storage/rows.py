@@ -110,6 +110,7 @@ def cluster_row(cluster: Cluster) -> dict[str, object]:
         "token_module": token and token.module,
         "token_label": token and token.label,
         "token_serial": token and token.serial,
+        "token_address": token and token.address,
         "crypto_officer_pin": cluster.crypto_officer_pin,
         "network_reachable": cluster.network_reachable,
         "failed_logins": cluster.failed_logins,
@@ -193,6 +194,7 @@ def _token_of(row: Row[Any]) -> TokenReference | None:
         module=row.token_module,
         label=row.token_label,
         serial=row.token_serial,
+        address=row.token_address,
     )
 
 

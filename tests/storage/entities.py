@@ -95,7 +95,9 @@ def key_stores(draw: st.DrawFn) -> KeyStore:
     )
 
 
-_tokens = st.builds(TokenReference, profile=_texts, module=_texts, label=_texts, serial=_texts)
+_tokens = st.builds(
+    TokenReference, profile=_texts, module=_texts, label=_texts, serial=_texts, address=st.none() | _texts
+)
 _hsms = st.lists(
     st.builds(
         HsmUnit,

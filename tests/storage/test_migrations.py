@@ -1,5 +1,6 @@
 """A database becomes ours, stays ours, and is refused unharmed where it cannot be."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import copytree
+from typing import Final
 
 import pytest
 from alembic import command
@@ -22,6 +24,9 @@ from hsmstore.storage.models import metadata
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.registry import SqlRegistry
 from tests.storage.entities import SCOPE, store
+
+# A column that was added stands behind the one before it, on the same line.
+_PARTS: Final = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def statements(path: Path) -> dict[str, list[str]]:
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {
-        name: sorted(line.strip(" ,\t") for line in sql.splitlines())
+        name: sorted(part.strip(" ,\t") for part in _PARTS.split(sql))
         for name, sql in rows
         if name != "alembic_version"
     }
