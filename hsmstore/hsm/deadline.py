@@ -1,32 +1,40 @@
 """Connections to modules that may hang: each has a thread of its own, and each call a deadline.
 
-A call that misses its deadline cannot be stopped, only left. Until it comes back every other call on the
-connection is refused at once; when it does come back, the connection works again. A connection that is
-closed while a call hangs is abandoned with its thread and its module copy: the thread finalizes the
-module if the call ever returns.
+A call that misses its deadline is ended by cutting the line that it waits on, where that is known; the
+connection is then dead, and the next one begins anew. So a draw, which must be cheap, need not be handed to
+the thread: it is made where it is asked for, and the thread, idle otherwise, sees to its deadline.
+
+Where the line is not known the call can only be left. Until it comes back every other call on the connection
+is refused at once; when it does come back, the connection works again. A connection that is closed while a
+call hangs is abandoned with its thread and its module copy: the thread finalizes the module if the call ever
+returns.
 """
 
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, Any, Final, TypeVar
 
-from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut
+from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.domain.tokenkeys import Sealed, TokenKey
+from hsmstore.hsm.line import Line
 from hsmstore.hsm.session import Session
 
 Result = TypeVar("Result")
+
+LOOKS: Final = 4  # at a draw under way, within its deadline
 
 
 class Worker:
     """One thread that makes one cluster's calls in turn. A daemon: a hung HSM must not keep the process."""
 
-    def __init__(self, deadline: float) -> None:
-        """Start the thread; `deadline` is in seconds, for each call."""
-        self._deadline = deadline
+    def __init__(self, deadline: float, line: Line) -> None:
+        """Start the thread; `deadline` is in seconds, for each call, of which one too late cuts `line`."""
+        self.deadline: Final = deadline
+        self.line: Final = line
+        self.watch: Callable[[], object] = lambda: None  # called now and then while nothing is to be done
         self._pid = os.getpid()
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._hanging: Future[Any] | None = None
@@ -45,11 +53,12 @@ class Worker:
         future: Future[Result] = Future()
         self._submit(future, function)
         try:
-            result = future.result(self._deadline)
+            result = future.result(self.deadline)
         except TimeoutError:
             if not future.cancel():  # it has begun; one that waited its turn for so long never will
                 self._hanging = future
-            raise HsmTimedOut(f"no answer from the PKCS#11 module in {self._deadline} s") from None
+            self.line.cut()
+            raise HsmTimedOut(f"no answer from the PKCS#11 module in {self.deadline} s") from None
         if self._ended:  # it was left behind, and came back after all
             raise ConnectionClosed
         return result
@@ -73,7 +82,14 @@ class Worker:
             self._calls.put((future, function))
 
     def _work(self) -> None:
-        while (item := self._calls.get()) is not None:
+        while True:
+            try:
+                item = self._calls.get(timeout=self.deadline / LOOKS)
+            except Empty:
+                self.watch()
+                continue
+            if item is None:
+                return
             future, function = item
             if not future.set_running_or_notify_cancel():
                 continue
@@ -87,22 +103,53 @@ class Worker:
 class DeadlineSession:
     """The HsmConnection of a module that may hang: a Session behind a Worker."""
 
-    def __init__(self, session: Session, worker: Worker, kmsuser_lock: IO[bytes]) -> None:
-        """Take over the three of them."""
+    def __init__(
+        self, session: Session, worker: Worker, kmsuser_lock: IO[bytes], monotonic: Callable[[], float]
+    ) -> None:
+        """Take over session, worker and lock."""
         self._session = session
         self.mechanisms: Final = session.mechanisms
         self._worker = worker
+        self._line = worker.line
         self._kmsuser_lock = kmsuser_lock
+        self._monotonic = monotonic
+        self._turn = threading.Lock()
+        self._since: float | None = None  # when the draw under way began
+        self._abandoned = False
+        worker.watch = self._watch
 
     def draw(self, length: int) -> bytes:
         """Return `length` bytes as `Session.draw` does.
 
         Raises:
             HsmTimedOut: no answer before the deadline.
-            ConnectionClosed, HsmUnavailable: as `Session.draw`.
+            ConnectionClosed, HsmUnavailable: as `Session.draw`; HsmUnavailable also once the line is cut.
 
         """
-        return self._worker.call(lambda: self._session.draw(length))
+        if not self._line.is_known:
+            return self._worker.call(lambda: self._session.draw(length))
+        if self._line.is_cut:
+            raise HsmUnavailable("the connection was cut when an earlier call had not returned in time")
+        if not self._turn.acquire(timeout=self._worker.deadline):
+            raise HsmTimedOut("an earlier call to the PKCS#11 module has not returned yet")
+        try:
+            self._since = self._monotonic()
+            octets = self._session.draw(length)
+        except HsmUnavailable as error:
+            if self._line.is_cut:
+                raise HsmTimedOut(f"no answer in {self._worker.deadline} s: {error.reason}") from error
+            raise
+        finally:
+            self._since = None
+            self._turn.release()
+        if self._abandoned:  # it was left behind, and came back after all
+            raise ConnectionClosed
+        return octets
+
+    def _watch(self) -> None:
+        since = self._since
+        if since is not None and self._monotonic() - since >= self._worker.deadline:
+            self._line.cut()
 
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password as `Session.set_password` does.
@@ -142,20 +189,24 @@ class DeadlineSession:
 
     def close(self) -> None:
         """Finalize, or leave a hung call behind, of which nobody will see the bytes. Idempotent."""
-        with suppress(HsmTimedOut, ConnectionClosed):
+        try:
             self._worker.call(self._session.close)
+        except HsmTimedOut:
+            self._abandoned = True
+        except ConnectionClosed:
+            pass
         self._worker.end(self._session.close)
         self._kmsuser_lock.close()
 
 
-def call_once(function: Callable[[], Result], deadline: float) -> Result:
+def call_once(function: Callable[[], Result], deadline: float, line: Line) -> Result:
     """Return what `function` returns, in a thread that lives for this one call.
 
     Raises:
         HsmTimedOut: it did not return within `deadline` seconds; it may do so later, unseen.
 
     """
-    worker = Worker(deadline)
+    worker = Worker(deadline, line)
     try:
         return worker.call(function)
     finally:
@@ -163,19 +214,21 @@ def call_once(function: Callable[[], Result], deadline: float) -> Result:
 
 
 def open_with_deadline(
-    open_session: Callable[[], Session], deadline: float, kmsuser_lock: IO[bytes]
+    open_session: Callable[[], Session],
+    worker: Worker,
+    kmsuser_lock: IO[bytes],
+    monotonic: Callable[[], float],
 ) -> DeadlineSession:
-    """Return the connection that `open_session` opens in a thread of its own.
+    """Return the connection that `open_session` opens in the worker's thread.
 
     Raises:
-        HsmTimedOut: it did not return within `deadline` seconds. If it ever does, its session is closed.
+        HsmTimedOut: it did not return in time. If it ever does, its session is closed.
 
     """
-    worker = Worker(deadline)
     opened: list[Session] = []
     try:
         worker.call(lambda: opened.append(open_session()))
-        return DeadlineSession(opened[0], worker, kmsuser_lock)
+        return DeadlineSession(opened[0], worker, kmsuser_lock, monotonic)
     except BaseException:
         worker.end(lambda: _close(opened))
         raise

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Final, NamedTuple, TypeVar
+from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
 import pkcs11
@@ -15,13 +15,16 @@ from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm.ckr import error_code, words
-from hsmstore.hsm.deadline import call_once, open_with_deadline
+from hsmstore.hsm.deadline import Worker, call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
 from hsmstore.hsm.elsewhere import SessionsElsewhere
 from hsmstore.hsm.inspection import inspect_directories, inspect_module
+from hsmstore.hsm.line import Line
 from hsmstore.hsm.module import MODULES, Module, lent_module, reference
 from hsmstore.hsm.profile import Profile, load_profile
+from hsmstore.hsm.route import Route, still_wanted, token_files
 from hsmstore.hsm.session import Session, Term, log_in, self_test
+from hsmstore.settings import environment
 
 Result = TypeVar("Result")
 
@@ -54,6 +57,7 @@ class Pkcs11Hsm:
         self._module = module
         self._deadline = deadline
         self._shared = shared
+        self._silent_until: dict[str, float] = {}
         self._elsewhere = SessionsElsewhere()
 
     def makes_tokens(self, profile: str | None) -> bool:
@@ -89,7 +93,7 @@ class Pkcs11Hsm:
             raise HsmUnavailable(f"{cluster_id} has a token already")
         with _administration("create the token"), home.under_construction() as building:
             building.write_configuration()
-            with self._started(chosen, source, building) as started:
+            with self._started(chosen, source, building, self._line(chosen, None)) as started:
                 token = started.init_token(cluster_id, crypto_officer_pin)
                 if kmsuser_password is not None:
                     token.open(rw=True, so_pin=crypto_officer_pin).init_pin(kmsuser_password)
@@ -123,12 +127,14 @@ class Pkcs11Hsm:
         if address is not None and chosen.address_variable is None:
             raise EnvironmentUnfit(f"Profile {chosen.name} takes no address", "leave it out, or use p11-kit")
 
+        line = self._line(chosen, address)
+
         def find() -> pkcs11.Token:
-            with self._started(chosen, source, None, address) as started:
+            with self._started(chosen, source, None, line) as started:
                 return started.find_token(label)
 
         with _administration("find the token"):
-            return reference(chosen, source, self._timed(chosen, find), address)
+            return reference(chosen, source, self._timed(chosen, line, find), address)
 
     def delete_token(self, cluster: Cluster) -> None:
         """Remove the token that `create_token` made; an adopted one is left alone. Idempotent.
@@ -156,7 +162,9 @@ class Pkcs11Hsm:
             if lock is None:
                 raise HsmUnavailable("reset the password: kmsuser is logged in")
             with lock:
-                self._timed(route.profile, lambda: self._reset(route, crypto_officer_pin, password, lock))
+                self._timed(
+                    route.profile, route.line, lambda: self._reset(route, crypto_officer_pin, password, lock)
+                )
 
     def connect(self, cluster: Cluster, password: str, lease: Lease = UNENDING) -> HsmConnection:
         """Find the token, log in as kmsuser, draw a self-test.
@@ -205,7 +213,7 @@ class Pkcs11Hsm:
         route = self._route(cluster)
         if route is None or not route.profile.creates_tokens:
             raise HsmUnavailable(f"{cluster.id} has no token that was made here")
-        with _administration("copy the token"), _token_files(route):
+        with _administration("copy the token"), token_files(route):
             route.home.copy_to(self._home(backup_id))
 
     def restore(self, backup_id: str, cluster_id: str) -> None:
@@ -249,22 +257,41 @@ class Pkcs11Hsm:
         try:
             if not route.profile.networked:
                 return self._open(route, password, lock, term)
-            return open_with_deadline(lambda: self._open(route, password, lock, term), self._deadline, lock)
+            return self._open_with_deadline(route, lambda: self._open(route, password, lock, term), lock)
         except BaseException:
             lock.close()
             raise
 
-    def _open(self, route: "_Route", password: str, lock: IO[bytes], term: Term) -> Session:
+    def _open_with_deadline(
+        self, route: Route, open_session: Callable[[], Session], lock: IO[bytes]
+    ) -> HsmConnection:
+        """Open a session of a networked module, unless its HSM has just been silent for a whole deadline.
+
+        Each attempt on a silent HSM holds a thread of the server's for so long: the others need it more.
+        """
+        name, now = str(route.home.path), self._monotonic()
+        if now < self._silent_until.get(name, now):
+            raise HsmTimedOut(f"no answer in the last attempt, less than {self._deadline} s ago")
+        try:
+            worker = Worker(self._deadline, route.line)
+            opened = open_with_deadline(open_session, worker, lock, self._monotonic)
+        except HsmTimedOut:
+            self._silent_until[name] = self._monotonic() + self._deadline
+            raise
+        self._silent_until.pop(name, None)
+        return opened
+
+    def _open(self, route: Route, password: str, lock: IO[bytes], term: Term) -> Session:
         """Log in and hand over what is held: the lock and the started module."""
         with ExitStack() as held:
             held.enter_context(lock)
-            with _token_files(route):
+            with token_files(route):
                 module = held.enter_context(
-                    self._started(route.profile, route.source(), route.home, route.token.address)
+                    self._started(route.profile, route.source(), route.home, route.line)
                 )
                 with module.lock:
                     token = module.find_token(route.token.label, route.token.serial)
-                    _still_wanted(lock)
+                    still_wanted(lock)
                     session = log_in(token, password)
                     self_test(session)
                 if route.profile.creates_tokens:
@@ -282,27 +309,36 @@ class Pkcs11Hsm:
             )
         return ConnectFailed(ConnectionErrorCode.CLUSTER_NOT_FOUND, f"the directory {home} is gone")
 
-    def _reset(self, route: "_Route", crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
-        with _token_files(route):
-            with self._started(route.profile, route.source(), route.home, route.token.address) as module:
+    def _reset(self, route: Route, crypto_officer_pin: str, password: str, lock: IO[bytes]) -> None:
+        with token_files(route):
+            with self._started(route.profile, route.source(), route.home, route.line) as module:
                 token = module.find_token(route.token.label, route.token.serial)
-                _still_wanted(lock)
+                still_wanted(lock)
                 token.open(rw=True, so_pin=crypto_officer_pin).init_pin(password)
             if route.profile.creates_tokens:
                 route.home.back_up()
 
     @contextmanager
     def _started(
-        self, profile: Profile, source: Path, home: ClusterDirectory | None, address: str | None = None
+        self, profile: Profile, source: Path, home: ClusterDirectory | None, line: Line
     ) -> Iterator[Module]:
         """Lend a module between its C_Initialize and its C_Finalize."""
         environment = profile.variables(None if home is None else home.configuration)
-        with lent_module(profile, source, self._modules, address) as module:
-            module.initialize(environment, alone=not profile.networked)
-            yield module
+        with lent_module(profile, source, self._modules, line.address) as module:
+            try:
+                with line.opened():
+                    module.initialize(environment, alone=not profile.networked)
+                yield module
+            finally:
+                line.close()
 
-    def _timed(self, profile: Profile, function: Callable[[], Result]) -> Result:
-        return call_once(function, self._deadline) if profile.networked else function()
+    def _timed(self, profile: Profile, line: Line, function: Callable[[], Result]) -> Result:
+        return call_once(function, self._deadline, line) if profile.networked else function()
+
+    def _line(self, profile: Profile, address: str | None) -> Line:
+        if address is None and profile.address_variable is not None:
+            address = environment().get(profile.address_variable)
+        return Line(address, self._deadline)
 
     def _choose(self, profile: str | None, module: str | None) -> tuple[Profile, Path]:
         """Return a profile and the path of its module; what was given at the start is the default."""
@@ -313,7 +349,7 @@ class Pkcs11Hsm:
     def _home(self, cluster_id: str) -> ClusterDirectory:
         return ClusterDirectory(self._directory / cluster_id)
 
-    def _route(self, cluster: Cluster) -> "_Route | None":
+    def _route(self, cluster: Cluster) -> Route | None:
         """Return the way to the cluster's token; None where its directory or the token itself is unknown."""
         if cluster.token is None:
             return None
@@ -322,50 +358,8 @@ class Pkcs11Hsm:
             home = self._home(ADOPTED + quote(cluster.token.serial, safe=""))
             home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         override = self._module if profile.name == self._profile else None
-        return _Route(cluster.token, profile, home, override) if home.path.is_dir() else None
-
-
-def _still_wanted(lock: IO[bytes]) -> None:
-    """Stop before C_Login in a call that came back after its deadline: somebody else may be logged in by now.
-
-    Raises:
-        HsmTimedOut: the caller has given up and released kmsuser.
-
-    """
-    if lock.closed:
-        raise HsmTimedOut("given up before C_Login")
-
-
-class _Route(NamedTuple):
-    """The way to a cluster's token."""
-
-    token: TokenReference
-    profile: Profile
-    home: ClusterDirectory
-    override: str | None
-
-    def source(self) -> Path:
-        """Return the module's path.
-
-        A token of ours outlives the module that made it: on another machine the search begins anew.
-        """
-        if self.override is None and self.profile.creates_tokens and not Path(self.token.module).exists():
-            return self.profile.locate()
-        return self.profile.locate(self.override or self.token.module)
-
-
-@contextmanager
-def _token_files(route: _Route) -> Iterator[None]:
-    """Lock the files of a token of ours, and mend them where a kill has left them broken."""
-    if not route.profile.creates_tokens:
-        yield
-        return
-    with route.home.locked_token():
-        if route.home.token_object() is None:
-            raise pkcs11.NoSuchToken(f"{route.home.path} holds no token")
-        route.home.restore()
-        route.home.write_configuration()
-        yield
+        line = self._line(profile, cluster.token.address)
+        return Route(cluster.token, profile, home, override, line) if home.path.is_dir() else None
 
 
 @contextmanager

@@ -18,15 +18,17 @@ from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.mechanisms import AES_GCM, AES_KEY_GEN, lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.deadline import Worker
+from hsmstore.hsm.line import Line
 from hsmstore.hsm.module import lent_module
 from hsmstore.hsm.profile import load_profile
+from hsmstore.system.clock import monotonic
 from tests.hsm.conftest import (
     CLUSTER_ID,
     OTHER_CLUSTER_ID,
     PASSWORD,
     SO_PIN,
     Bench,
-    Ticker,
     cluster_of,
     pause,
 )
@@ -117,7 +119,7 @@ class Remote:
 def remote(server: Server, tmp_path: Path) -> Remote:
     """Give an Hsm that has adopted the server's token."""
     assert server.process is not None
-    hsm = Pkcs11Hsm(tmp_path / "remote", Ticker(), deadline=DEADLINE)
+    hsm = Pkcs11Hsm(tmp_path / "remote", monotonic, deadline=DEADLINE)
     return Remote(hsm, cluster_of(hsm.adopt_token(CLUSTER_ID, profile="p11-kit"), OTHER_CLUSTER_ID))
 
 
@@ -168,16 +170,70 @@ def test_what_cannot_be_passed_on(remote: Remote, tmp_path: Path) -> None:
 
 
 def test_a_hung_server(server: Server, remote: Remote) -> None:
-    """A draw that is not answered times out, the next one at once; when the server goes on, so do they."""
+    """A draw that is not answered times out, its connection is cut; a new one works when the server does."""
     connection = remote.connect()
     server.send(signal.SIGSTOP)
     with pytest.raises(HsmTimedOut, match="no answer"):
         connection.draw(8)
-    with pytest.raises(HsmTimedOut, match="earlier call"):
+    with pytest.raises(HsmUnavailable, match="was cut"):
         connection.draw(8)
-    server.send(signal.SIGCONT)
-    assert eventually(lambda: connection.draw(8))
     connection.close()
+    with pytest.raises(ConnectFailed, match="NETWORK_ERRORS"):
+        remote.connect()
+    with pytest.raises(ConnectFailed, match="in the last attempt"):
+        remote.connect()
+    server.send(signal.SIGCONT)
+    fresh = eventually(remote.connect)
+    assert fresh.draw(8)
+    fresh.close()
+
+
+def test_many_draws_of_a_hung_server(server: Server, remote: Remote) -> None:
+    """All who wait for one connection are told, and all threads and copies of the module come back."""
+    for _ in range(2):
+        connection = eventually(remote.connect)
+        server.send(signal.SIGSTOP)
+        refused: list[HsmUnavailable] = []
+
+        def draw(connection: HsmConnection, refused: list[HsmUnavailable]) -> None:
+            with pytest.raises(HsmUnavailable) as caught:
+                connection.draw(8)
+            refused.append(caught.value)
+
+        threads = [threading.Thread(target=draw, args=(connection, refused)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 4
+        assert any(isinstance(error, HsmTimedOut) for error in refused)
+        connection.close()
+        server.send(signal.SIGCONT)
+    eventually(lambda: _require(not _workers()))
+
+
+def _workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "hsmstore-pkcs11"]
+
+
+def _require(condition: bool) -> None:  # noqa: FBT001  # the condition is all that it takes
+    if not condition:
+        raise HsmTimedOut("not yet")
+
+
+def test_a_module_whose_line_is_not_known() -> None:
+    """Where a call cannot be cut it is left: the next is refused at once, and all goes on when it is back."""
+    worker = Worker(DEADLINE, Line(None, DEADLINE))
+    back = threading.Event()
+    with pytest.raises(HsmTimedOut, match="no answer"):
+        worker.call(back.wait)
+    with pytest.raises(HsmTimedOut, match="earlier call"):
+        worker.call(lambda: None)
+    back.set()
+    assert eventually(lambda: worker.call(lambda: "answer")) == "answer"
+    worker.end(lambda: None)
+    with pytest.raises(ConnectionClosed):
+        worker.call(lambda: None)
 
 
 def test_closing_over_a_hung_server(server: Server, remote: Remote) -> None:

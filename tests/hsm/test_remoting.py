@@ -14,16 +14,24 @@ from hsmstore.domain.ports import ConnectFailed, HsmUnavailable
 from hsmstore.hsm import Pkcs11Hsm
 from hsmstore.hsm.profile import load_profile
 from hsmstore.hsm.tokenfile import is_whole
-from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, Ticker, cluster_of
+from hsmstore.system.clock import monotonic
+from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, cluster_of
 from tests.served import ServedHsm, served
 
 LOGINS = 20  # for each client; with a process for each, as `p11-kit server` forks them, one in nine failed
 CHANGES = 10  # of the password meanwhile; with such processes it was lost within five
 
 
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHsm]:
+    """Give a served token; who changes kmsuser's password sets it back."""
+    with served(tmp_path_factory.mktemp("served")) as hsm:
+        yield hsm
+
+
 @pytest.fixture
-def token(tmp_path: Path) -> Iterator[ServedHsm]:
-    """Give a served token of the test's own."""
+def doomed(tmp_path: Path) -> Iterator[ServedHsm]:
+    """Give a served token of the test's own, to be killed."""
     with served(tmp_path / "served") as hsm:
         yield hsm
 
@@ -32,7 +40,7 @@ class Replica:
     """An Hsm in a data directory of its own, as each replica has."""
 
     def __init__(self, directory: Path, token: ServedHsm, cluster_id: str = CLUSTER_ID) -> None:
-        self.hsm = Pkcs11Hsm(directory, Ticker(), deadline=30)
+        self.hsm = Pkcs11Hsm(directory, monotonic, deadline=30)
         self.cluster: Cluster = cluster_of(
             self.hsm.adopt_token(token.label, profile="p11-kit", address=token.address), cluster_id
         )
@@ -66,6 +74,7 @@ def test_logins_and_changes_of_the_password_at_once(token: ServedHsm, tmp_path: 
     assert failures == []
     assert is_whole(token.token_object.read_bytes())
     replicas[1].hsm.connect(replicas[1].cluster, allowed[-1]).close()
+    replicas[2].hsm.reset_password(replicas[2].cluster, token.officer_pin, token.password)
 
 
 def _connect(replica: Replica, passwords: list[str]) -> None:
@@ -123,24 +132,24 @@ def test_a_token_cannot_be_replaced_from_afar(token: ServedHsm) -> None:
     assert "CKR_FUNCTION_NOT_SUPPORTED" in done.stderr
 
 
-def test_a_kill_loses_no_password(token: ServedHsm, tmp_path: Path) -> None:
+def test_a_kill_loses_no_password(doomed: ServedHsm, tmp_path: Path) -> None:
     """What a kill in C_Login leaves of the token's file is mended at the next start, password and all."""
-    replica = Replica(tmp_path / "replica", token)
-    connection = replica.hsm.connect(replica.cluster, token.password)
-    connection.set_password(token.password, "changedPassword")
-    token.stop(signal.SIGKILL)
+    replica = Replica(tmp_path / "replica", doomed)
+    connection = replica.hsm.connect(replica.cluster, doomed.password)
+    connection.set_password(doomed.password, "changedPassword")
+    doomed.stop(signal.SIGKILL)
     connection.close()
-    token.token_object.write_bytes(b"")  # as C_Login leaves it for an instant
-    token.start()
+    doomed.token_object.write_bytes(b"")  # as C_Login leaves it for an instant
+    doomed.start()
     replica.hsm.connect(replica.cluster, "changedPassword").close()
 
 
-def test_the_end(token: ServedHsm, tmp_path: Path) -> None:
+def test_the_end(doomed: ServedHsm, tmp_path: Path) -> None:
     """SIGTERM ends it in order, with clients connected; its socket goes with it."""
-    replica = Replica(tmp_path / "replica", token)
-    connection = replica.hsm.connect(replica.cluster, token.password)
-    assert token.stop() == 0
-    assert not token.socket.exists()
+    replica = Replica(tmp_path / "replica", doomed)
+    connection = replica.hsm.connect(replica.cluster, doomed.password)
+    assert doomed.stop() == 0
+    assert not doomed.socket.exists()
     with pytest.raises(HsmUnavailable):
         connection.draw(8)
     connection.close()
