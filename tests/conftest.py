@@ -1,4 +1,4 @@
-"""What every test may rely on: Hypothesis's settings, whether this is a long run, and a real server."""
+"""What every test may rely on: Hypothesis's settings, the run's length and its registry, a real server."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres import Postgres, postgres_running
+from tests.registries import REGISTRIES, Engine, belongs
 from tests.server import Server, running
 
 # On every machine the same, CI included: examples are random, and a failure prints how to replay it.
@@ -17,13 +18,45 @@ settings.register_profile("endurance", settings.get_profile("default"), max_exam
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--endurance`."""
+    """Add `--endurance` and `--registry`."""
     parser.addoption("--endurance", action="store_true", help="run the long tests at their full length")
+    parser.addoption(
+        "--registry",
+        type=Engine,
+        choices=list(Engine),
+        default=Engine.SQLITE,
+        help="keep registries there, and run the tests that this can make a difference to",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the Hypothesis profile of this run."""
     settings.load_profile("endurance" if config.getoption("endurance") else "default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select what belongs to the run: everything once, on SQLite; what meets a registry on PostgreSQL too."""
+    engine = config.getoption("registry")
+    others = [item for item in items if not belongs(item, engine)]
+    items[:] = [item for item in items if belongs(item, engine)]
+    config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def registries(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep the registries of this run where it was told to."""
+    if request.config.getoption("registry") is Engine.POSTGRESQL:
+        REGISTRIES.postgres = request.getfixturevalue("postgres")
+    yield
+    REGISTRIES.postgres = None  # which drops everything at its own end
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Drop the test's own databases behind it, when its fixtures have come to their ends."""
+    tmp_path = getattr(item, "funcargs", {}).get("tmp_path")
+    if tmp_path is not None and REGISTRIES.postgres is not None:
+        REGISTRIES.drop(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -69,12 +69,18 @@ class Postgres:
         who = user if password is None else f"{user}:{password}"
         return f"postgresql+psycopg://{who}@127.0.0.1:{self._port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database that nobody else uses; return its URL."""
+    def new_database(self, template: str | None = None) -> str:
+        """Make a database that nobody else uses, empty or a copy of the one at `template`; return its URL."""
         name = f"registry_{next(self._numbers)}"
+        source = "template0" if template is None else _database(template)
         with self._connect("postgres") as connection:
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(Identifier, (name, source))))
         return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        with self._connect("postgres") as connection:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(_database(url))))
 
     def execute(
         self, statement: LiteralString, *parameters: object, url: str | None = None
@@ -85,11 +91,18 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
     def cut(self, url: str) -> int:
-        """End every connection to the database; return how many there were."""
+        """End every connection to the database and wait until they are gone; return how many there were."""
         ended = self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", _database(url)
+            "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s",
+            _PATIENCE * 1000,
+            _database(url),
         )
         return len(ended)
+
+    def crash(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def start(self) -> None:
         """Start it and wait until it answers. After a kill its children may take a moment to be gone."""
@@ -112,7 +125,7 @@ class Postgres:
     def remove(self) -> None:
         """Stop it if it runs, and remove the cluster from the disk."""
         if self._process is not None:
-            self.stop()
+            self._end(signal.SIGQUIT)  # at once, without putting its pages in order
         shutil.rmtree(self._home)
 
     def _end(self, number: int) -> None:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
+from tests.registries import REGISTRIES
+
 PASSWORD = "kmsuser1password"
 
 _NO_RETRIES = Config(
@@ -37,6 +39,11 @@ class Server:
         self.port = _free_port()
         self.options = options
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def registry_url(self) -> str:
+        """The URL of its registry."""
+        return REGISTRIES.url(self.data_dir)
 
     @property
     def endpoint(self) -> str:
@@ -69,7 +76,8 @@ class Server:
         """Start it and do not wait."""
         # Four threads: room for calls that hang beside those that are looked at.
         command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--threads", "4"]
-        command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self.options, *options]
+        command += ["--data-dir", str(self.data_dir), "--port", str(self.port)]
+        command += [*REGISTRIES.options(self.data_dir), *self.options, *options]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 

@@ -238,6 +238,9 @@ def _settle_alone(world: World, store: KeyStore, now: float) -> bool:
         settled = settle_store(world, store)
     except CustomKeyStoreNotFoundException:  # deleted meanwhile
         return True
+    except EnvironmentUnfit as error:
+        log.warning("key store %s cannot be settled for now: %s", store.id, error)
+        return False
     except Exception:
         log.exception("key store %s cannot be settled", store.id)
         return False

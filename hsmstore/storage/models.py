@@ -20,14 +20,13 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
 
 from hsmstore.domain.cluster import ClusterState, HsmState
 from hsmstore.domain.connection import ConnectionState
+from hsmstore.storage.texts import String, Text
 
 metadata: Final = MetaData(
     naming_convention={  # a constraint without a name could not be dropped by a later migration

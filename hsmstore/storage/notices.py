@@ -13,6 +13,7 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.notices import ANYTHING, Notice, Topic
@@ -34,11 +35,34 @@ _TELL: Final = text(
 )
 
 
-def tell(connection: Connection, notices: Collection[Notice]) -> None:
-    """Send the notices when the connection's transaction commits; nobody listens to SQLite."""
-    if notices and connection.dialect.name == "postgresql":
+class Teller:
+    """Sends notices as part of a transaction. The first ones tell whether the database knows how."""
+
+    def __init__(self) -> None:
+        self._able: bool | None = None
+
+    def tell(self, connection: Connection, notices: Collection[Notice]) -> None:
+        """Send the notices when the connection's transaction commits; nobody listens to SQLite."""
+        if not notices or self._able is False or connection.dialect.name != "postgresql":
+            return
         payloads = [f"{notice.topic} {notice.id}" for notice in dict.fromkeys(notices)]
-        connection.execute(_TELL, {"payloads": payloads})
+        if self._able:
+            connection.execute(_TELL, {"payloads": payloads})
+        else:
+            self._able = self._try(connection, payloads)
+
+    @staticmethod
+    def _try(connection: Connection, payloads: list[str]) -> bool:
+        """Send within a savepoint: what the database refuses to tell it shall keep all the same."""
+        try:
+            with connection.begin_nested():
+                connection.execute(_TELL, {"payloads": payloads})
+        except (EnvironmentUnfit, DBAPIError) as error:
+            if connection.invalidated:
+                raise
+            log.warning("this database sends no notices, so replicas learn of changes late: %s", error)
+            return False
+        return True
 
 
 def open_notices(url: str) -> Notices:

@@ -35,7 +35,7 @@ from hsmstore.storage.models import (
     key_stores,
     subnets,
 )
-from hsmstore.storage.notices import tell
+from hsmstore.storage.notices import Teller
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
     cluster_of,
@@ -112,6 +112,7 @@ class SqlRegistry:
     def __init__(self, url: str) -> None:
         self._reader = open_engine(url, Purpose.READ)
         self._writer = open_engine(url, Purpose.WRITE)
+        self._teller = Teller()
 
     @contextmanager
     def reading(self) -> Iterator["SqlUnit"]:
@@ -143,7 +144,7 @@ class SqlRegistry:
         with connection, connection.begin():
             unit = SqlUnit(connection)
             yield unit
-            tell(connection, unit.notices)
+            self._teller.tell(connection, unit.notices)
 
     def close(self) -> None:
         """Close the connections; the last one to leave folds SQLite's log into its file."""

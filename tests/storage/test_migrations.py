@@ -1,21 +1,16 @@
 """A database becomes ours, stays ours, and is refused unharmed where it cannot be."""
 
-import re
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import copytree
-from typing import Final
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.resources import resource
 from hsmstore.storage import engine, migrations
 from hsmstore.storage.engine import open_engine
@@ -23,16 +18,10 @@ from hsmstore.storage.migrations import REVISIONS, SchemaState, current_state, u
 from hsmstore.storage.models import metadata
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.registry import SqlRegistry
+from tests.registries import REGISTRIES
+from tests.storage.conftest import refusal
 from tests.storage.entities import SCOPE, store
-
-# A column that was added stands behind the one before it, on the same line.
-_PARTS: Final = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
-
-
-@pytest.fixture
-def path(url: str) -> Path:
-    """Return the file behind the URL."""
-    return Path(url.removeprefix("sqlite:///"))
+from tests.storage.schema import execute, schema_of
 
 
 @pytest.fixture
@@ -41,17 +30,6 @@ def alembic(url: str) -> Config:
     config = Config(resource("alembic.ini"))
     config.cmd_opts = type("Options", (), {"x": [f"url={url}"]})()
     return config
-
-
-def statements(path: Path) -> dict[str, list[str]]:
-    """Return each table's and index's parts of its CREATE, in a fixed order; Alembic's table apart."""
-    with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {
-        name: sorted(part.strip(" ,\t") for part in _PARTS.split(sql))
-        for name, sql in rows
-        if name != "alembic_version"
-    }
 
 
 # From one schema to the next.
@@ -63,13 +41,15 @@ def test_models_and_migrations_do_not_drift(url: str, alembic: Config) -> None:
     command.check(alembic)
 
 
-def test_migrations_make_what_the_models_say(url: str, path: Path, tmp_path: Path) -> None:
-    """Statement by statement, CHECK constraints included, which Alembic does not compare."""
+def test_migrations_make_what_the_models_say(url: str, tmp_path: Path) -> None:
+    """Part by part, CHECK constraints included, which Alembic does not compare."""
     upgrade(url)
-    made = open_engine(f"sqlite:///{tmp_path}/models.sqlite3", Purpose.MIGRATE)
+    (tmp_path / "models").mkdir()
+    models = REGISTRIES.url(tmp_path / "models")
+    made = open_engine(models, Purpose.MIGRATE)
     metadata.create_all(made)
     made.dispose()
-    assert statements(path) == statements(tmp_path / "models.sqlite3")
+    assert schema_of(url) == schema_of(models)
 
 
 def test_revisions_are_known_in_order() -> None:
@@ -88,15 +68,15 @@ def test_states_of_a_database(url: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert current_state(url) is SchemaState.OUTDATED
 
 
-def test_down_and_up_again(url: str, path: Path, alembic: Config) -> None:
+def test_down_and_up_again(url: str, alembic: Config) -> None:
     """The way back ends in nothing, and the way forth in the same schema as before."""
     upgrade(url)
-    wanted = statements(path)
+    wanted = schema_of(url)
     command.downgrade(alembic, "base")
-    assert statements(path) == {}
+    assert schema_of(url) == {}
     assert current_state(url) is SchemaState.EMPTY
     command.upgrade(alembic, "head")
-    assert statements(path) == wanted
+    assert schema_of(url) == wanted
 
 
 def test_upgrade_keeps_what_is_there(url: str) -> None:
@@ -110,7 +90,7 @@ def test_upgrade_keeps_what_is_there(url: str) -> None:
 
 
 def test_a_failed_migration_changes_nothing(
-    url: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration that fails half-way leaves the schema as it was, on SQLite too."""
     copytree(resource("migrations"), tmp_path / "migrations")
@@ -123,12 +103,12 @@ def test_a_failed_migration_changes_nothing(
         "    op.execute('SELECT x FROM nowhere')\n".replace("NEWEST", REVISIONS[-1])
     )
     upgrade(url)
-    before = statements(path)
+    before = schema_of(url)
     monkeypatch.setattr(migrations, "REVISIONS", (*REVISIONS, "9999"))
     monkeypatch.setattr(migrations, "resource", tmp_path.joinpath)
-    with pytest.raises(Exception, match="no such table: nowhere"):
+    with pytest.raises(Exception, match="nowhere"):
         upgrade(url)
-    assert statements(path) == before
+    assert schema_of(url) == before
     assert current_state(url) is SchemaState.OUTDATED
 
 
@@ -188,110 +168,20 @@ def test_an_installed_wheel_finds_its_migrations(url: str, tmp_path: Path) -> No
 # What cannot be used.
 
 
-@pytest.fixture
-def filled(url: str) -> Iterator[str]:
-    """Return the URL of a current database that holds a store."""
-    upgrade(url)
-    registry = SqlRegistry(url)
-    with registry.writing() as unit:
-        unit.add_key_store(store())
-    registry.close()
-    yield url
-    with closing(SqlRegistry(url)) as registry, registry.reading() as unit:
-        assert unit.key_stores(SCOPE) == [store()], "a refusal lost something"
-
-
-def refusal(url: str) -> EnvironmentUnfit:
-    """Return the reason why neither a look nor an upgrade is possible."""
-    with pytest.raises(EnvironmentUnfit) as looked:
-        current_state(url)
-    with pytest.raises(EnvironmentUnfit) as upgraded:
-        upgrade(url)
-    assert (looked.value.reason, looked.value.mend) == (upgraded.value.reason, upgraded.value.mend)
-    assert "\n" not in str(looked.value)
-    return looked.value
-
-
-def test_a_newer_version_is_refused(filled: str, path: Path) -> None:
+def test_a_newer_version_is_refused(filled: str) -> None:
     """A schema of the future is left alone, and the reason names both."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    execute(filled, "UPDATE alembic_version SET version_num = '9999'")
     found = refusal(filled)
     assert "newer hsmstore" in found.reason
     assert "9999" in found.reason
     assert REVISIONS[-1] in found.reason
 
 
-def test_another_programs_database_is_refused(url: str, path: Path) -> None:
+def test_another_programs_database_is_refused(url: str) -> None:
     """Tables without a version are somebody else's."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("CREATE TABLE somebody (id)")
+    execute(url, "CREATE TABLE somebody (id INTEGER)")
     assert "another program" in refusal(url).reason
-    assert list(statements(path)) == ["somebody"]
-
-
-def test_a_file_that_is_no_database_is_refused_and_kept(url: str, path: Path) -> None:
-    """Whatever the file is, it is not overwritten."""
-    path.write_bytes(b"certainly not a database" * 100)
-    assert "is not a SQLite database" in refusal(url).reason
-    assert path.read_bytes() == b"certainly not a database" * 100
-
-
-@pytest.mark.parametrize("page", range(2, 8))
-def test_a_damaged_page_is_found(url: str, path: Path, page: int) -> None:
-    """Damage is met at the start, wherever it is, and not in the middle of a request."""
-    upgrade(url)
-    size = 4096
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
-    found = refusal(url)
-    assert "is damaged" in found.reason
-    assert ".recover" in found.mend
-
-
-def test_a_truncated_file_is_refused(url: str, path: Path) -> None:
-    """A file that has lost its end is damaged, not smaller."""
-    upgrade(url)
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-    assert "is damaged" in refusal(url).reason
-
-
-def test_a_locked_database_is_refused_after_a_while(
-    filled: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lock that another program keeps is reported, with the way to find that program."""
-    monkeypatch.setattr(engine, "LOCK_PATIENCE", 0.05)
-    with closing(sqlite3.connect(path, isolation_level=None)) as intruder:
-        intruder.execute("BEGIN IMMEDIATE")
-        found = refusal(filled)
-    assert "locked by another program" in found.reason
-    assert found.mend.endswith(f"fuser {path} tells which")
-
-
-@pytest.mark.usefixtures("filled")
-def test_a_read_only_database_is_refused(path: Path) -> None:
-    """Found at the start, not at the first write; `mode=ro` binds root too, as a read-only disk does."""
-    assert "is read-only" in refusal(f"sqlite:///file:{path}?mode=ro&uri=true").reason
-
-
-def test_a_directory_in_its_place_is_refused(url: str, path: Path) -> None:
-    """A directory is called one."""
-    path.mkdir()
-    assert refusal(url).reason == f"the database {path} is a directory"
-
-
-def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    """The directory is not made by the way: its name may be a slip of the pen."""
-    found = refusal(f"sqlite:///{tmp_path}/nowhere/registry.sqlite3")
-    assert found.reason == f"the database's directory {tmp_path}/nowhere does not exist"
-
-
-def test_a_dangling_link_is_refused(url: str, path: Path) -> None:
-    """What can't be opened for any other reason is named at least."""
-    path.symlink_to(path)
-    assert refusal(url).reason == f"the database {path} cannot be opened"
+    assert list(schema_of(url)) == ["somebody"]
 
 
 @pytest.mark.parametrize(
@@ -300,9 +190,3 @@ def test_a_dangling_link_is_refused(url: str, path: Path) -> None:
 def test_an_unknown_url_is_refused(wrong: str) -> None:
     """What is no URL, or of no database that is supported, is answered with the forms that are."""
     assert "sqlite:///path" in refusal(wrong).mend
-
-
-@pytest.mark.parametrize("memory", ["sqlite://", "sqlite:///:memory:"])
-def test_a_database_in_memory_is_refused(memory: str) -> None:
-    """Each connection would have one of its own."""
-    assert "in memory" in refusal(memory).reason

@@ -13,8 +13,10 @@ from hsmstore.domain.notices import ANYTHING, Notice, Topic
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.notices import PostgresNotices, SilentNotices, open_notices
 from hsmstore.storage.registry import SqlRegistry
-from tests.postgres import Postgres
+from tests.postgres import OWNER, Postgres
 from tests.storage.entities import cluster, store
+
+pytestmark = pytest.mark.postgresql
 
 PATIENCE = 60
 
@@ -168,6 +170,25 @@ def test_a_topic_of_a_later_version_is_anything(ear: Ear, postgres: Postgres, ur
     assert ear.next() == ANYTHING
 
 
+def test_a_database_that_cannot_tell(postgres: Postgres, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the database sends no notices changes are kept all the same, and the log says so, once."""
+    postgres.execute("CREATE USER mute PASSWORD 'mute'")
+    url = postgres.new_database()
+    postgres.execute("GRANT ALL ON SCHEMA public TO mute", url=url)
+    postgres.execute("REVOKE EXECUTE ON FUNCTION pg_notify FROM PUBLIC", url=url)
+    theirs = url.replace(OWNER, "mute:mute")
+    upgrade(theirs)
+    with closing(SqlRegistry(theirs)) as registry:
+        for number in (1, 2):
+            with registry.writing() as unit:
+                unit.add_cluster(cluster(number))
+        with registry.reading() as unit:
+            assert len(unit.clusters()) == 2
+    assert caplog.text.count("sends no notices") == 1
+    postgres.drop_database(url)
+    postgres.execute("DROP USER mute")
+
+
 def test_databases_do_not_hear_each_other(postgres: Postgres, registry: SqlRegistry, ear: Ear) -> None:
     """Registries on one server are strangers."""
     other = postgres.new_database()
@@ -191,6 +212,7 @@ def test_stopping_is_final(url: str, registry: SqlRegistry) -> None:
     PostgresNotices(url).stop()
 
 
+@pytest.mark.sqlite
 def test_sqlite_has_no_notices() -> None:
     """One process owns the file and need not be told."""
     notices = open_notices("sqlite:///registry.sqlite3")

@@ -18,6 +18,7 @@ from hsmstore.domain.limits import KEY_STORES_PER_REGION
 from hsmstore.storage import engine
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
+from tests.registries import REGISTRIES
 from tests.storage.entities import SCOPE, store
 
 
@@ -85,6 +86,7 @@ def test_two_registries_share_one_truth(url: str) -> None:
         registry.close()
 
 
+@pytest.mark.sqlite
 def test_a_writer_that_waits_too_long_gets_conflict(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,10 +135,13 @@ def test_processes_that_race_migrate_once(url: str) -> None:
 
 def test_threads_migrate_databases_of_their_own(tmp_path: Path) -> None:
     """Simulators that start at once in one process don't meet in Alembic's global context."""
+    homes = [tmp_path / str(number) for number in range(8)]
+    for home in homes:
+        home.mkdir()
+    urls = [REGISTRIES.url(home) for home in homes]
 
     def start(number: int) -> bool:
-        own = f"sqlite:///{tmp_path}/{number}.sqlite3"
-        upgrade(own)
+        upgrade(own := urls[number])
         return current_state(own) is SchemaState.CURRENT
 
     assert race(8, start) == 8

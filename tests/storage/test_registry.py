@@ -21,6 +21,7 @@ from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.domain.ports import Registry, Unit
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
+from tests.registries import REGISTRIES
 from tests.storage import entities
 from tests.storage.entities import ELSEWHERE, SCOPE, cluster, store
 
@@ -49,7 +50,7 @@ def add_clusters(registry: Registry, *clusters: Cluster) -> None:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlRegistry]:
     """Return one registry for all examples of a property, each of which rolls back what it writes."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('shared')}/registry.sqlite3"
+    url = REGISTRIES.url(tmp_path_factory.mktemp("shared"))
     upgrade(url)
     registry = SqlRegistry(url)
     yield registry
@@ -133,6 +134,7 @@ def test_what_is_committed_survives_a_kill(url: str) -> None:
         assert unit.key_stores(SCOPE) == [store(1)]
 
 
+@pytest.mark.sqlite
 def test_readers_need_not_wait(registry: SqlRegistry, tmp_path: Path) -> None:
     """The file keeps a write-ahead log, which whoever opens it next goes on with."""
     add_key_stores(registry, store())

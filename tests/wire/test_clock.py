@@ -198,7 +198,7 @@ def test_the_machines_clock_set_back(aws: Server, set_before: bool) -> None:  # 
 
 def _move_into_the_future(server: Server, played: Played, seconds: float) -> float:
     """Write rows as they would be, had the machine's clock been ahead; return the time they show."""
-    registry = SqlRegistry(f"sqlite:///{server.data_dir}/registry.sqlite3")
+    registry = SqlRegistry(server.registry_url)
     with registry.writing() as unit:
         store = unit.key_store(Scope("000000000000", "us-east-1"), played.store)
         assert store is not None

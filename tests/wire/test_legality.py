@@ -122,7 +122,7 @@ def _new(server: Server, kind: str, operation: str, state: str, _: str) -> str:
 
 
 def _set_states(server: Server, ids: dict[str, str]) -> None:
-    registry = SqlRegistry(f"sqlite:///{server.data_dir}/registry.sqlite3")
+    registry = SqlRegistry(server.registry_url)
     scope = Scope("000000000000", "us-east-1")
     with registry.writing() as unit:
         for cell, key_store_id in ids.items():
