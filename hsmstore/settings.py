@@ -46,6 +46,15 @@ def default_data_dir(environment: Mapping[str, str]) -> Path:
     return (base if base.is_absolute() else Path.home() / ".local" / "share") / "hsmstore"
 
 
+class Root(str):
+    """Who may vouch for an attestation document: `aws`, or the absolute path of a certificate."""
+
+    __slots__ = ()
+
+
+AWS_ROOT: Final = Root("aws")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a server is told. Each description is the field's text in `--help` and in docs/cli.md."""
 
@@ -109,6 +118,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pkcs11_module: (
         Annotated[Path, Meta(description="PKCS#11 module to load instead of the configuration's own.")] | None
     ) = None
+    attestation_root: Annotated[
+        tuple[Root, ...],
+        Meta(
+            description="Root that may vouch for a Recipient: a certificate's file, or `aws`; repeatable.",
+            min_length=1,
+            extra={"allowed": "aws or the path of a certificate, once or several times"},
+        ),
+    ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least severity that is logged, to standard error."),
@@ -166,7 +183,7 @@ def _field(name: str, annotation: Any) -> Field:
     choices = _choices(kind)
     return Field(
         name=name,
-        type=str if get_origin(kind) is Literal else kind,
+        type=str if get_origin(kind) is Literal else get_origin(kind) or kind,
         description=meta.description,
         allowed=_allowed(kind, meta, choices),
         default=_default(name),
@@ -177,7 +194,7 @@ def _field(name: str, annotation: Any) -> Field:
 def _choices(kind: Any) -> tuple[str, ...]:
     if get_origin(kind) is Literal:
         return get_args(kind)
-    return tuple(kind) if issubclass(kind, StrEnum) else ()
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 def _allowed(kind: Any, meta: Meta, choices: Sequence[str]) -> str:
@@ -194,7 +211,7 @@ def _default(name: str) -> str:
     if name == "data_dir":  # the text must not depend on who asks for help
         return "$XDG_DATA_HOME/hsmstore or ~/.local/share/hsmstore"
     default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == name)
-    if default is None:
+    if default in {None, ()}:
         return ""
     return str(default).lower() if isinstance(default, bool) else str(default)
 
@@ -259,14 +276,18 @@ def checked(name: str, text: str, source: str) -> str:
 
 
 def _from_options(options: Mapping[str, object]) -> _Source:
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None and value != []}
     return _Source(given, lambda name: f"--{name.replace('_', '-')}", Path.cwd(), text_only=True)
 
 
 def _from_environment(environment: Mapping[str, str]) -> _Source:
     given = {name: environment.get(field.variable) for name, field in FIELDS.items()}
     return _Source(
-        {name: value for name, value in given.items() if value},
+        {
+            name: value.split(os.pathsep) if FIELDS[name].type is tuple else value
+            for name, value in given.items()
+            if value
+        },
         lambda name: FIELDS[name].variable,
         Path.cwd(),
         text_only=True,
@@ -304,13 +325,17 @@ def _home_expanded(path: Path) -> Path:
 def _converted(name: str, source: _Source) -> Any:
     raw = source.values[name]
 
-    def path(_: type, value: object) -> Path:
+    def path(kind: type, value: object) -> Path | Root:
         if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
             raise TypeError
-        return source.base / _home_expanded(Path(value))
+        if kind is Root and value == AWS_ROOT:
+            return AWS_ROOT
+        found = source.base / _home_expanded(Path(value))
+        return Root(found) if kind is Root else found
 
+    several = [raw] if FIELDS[name].type is tuple and isinstance(raw, str) else raw
     try:
-        return msgspec.convert(raw, _TYPES[name], strict=not source.text_only, dec_hook=path)
+        return msgspec.convert(several, _TYPES[name], strict=not source.text_only, dec_hook=path)
     except msgspec.ValidationError as error:
         shown = mask(raw) if isinstance(raw, str) else raw
         raise BadSetting(f"{source.label(name)}: {shown!r} is not {FIELDS[name].allowed}") from error

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 import hsmstore
 from hsmstore.cli import (
+    attest,
     cluster,
     database,
     demo,
@@ -36,7 +37,7 @@ from hsmstore.settings import (
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
-    *("clock", "fault", "hold", "release", "scenario", "hsm", "db", "doctor"),
+    *("clock", "fault", "hold", "release", "scenario", "hsm", "attest", "db", "doctor"),
 )
 
 EPILOG: Final = (
@@ -75,6 +76,7 @@ app.command("hold")(fault.hold)
 app.command("release")(fault.release)
 app.add_typer(scenario_command.app, name="scenario")
 app.add_typer(hsm.app, name="hsm")
+app.add_typer(attest.app, name="attest")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

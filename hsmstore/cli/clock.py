@@ -4,11 +4,16 @@ The Clock port is the simulator's time, which may be simulated; a person's patie
 """
 
 from collections.abc import Iterator
-from time import monotonic, sleep  # noqa: TID251 - see above
+from time import monotonic, sleep, time  # noqa: TID251 - see above
 from typing import Final
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
+
+
+def wall_time() -> float:
+    """Return the time of this machine, in seconds since the epoch."""
+    return time()
 
 
 def pauses(timeout: float) -> Iterator[float]:

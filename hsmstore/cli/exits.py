@@ -10,6 +10,7 @@ import typer
 from hsmstore.cli.client import Refused, Unreachable
 from hsmstore.cli.screen import ReaderGone
 from hsmstore.cli.waiting import Unsettled
+from hsmstore.domain.attestation import AttestationRefused
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.settings import DEBUG_VARIABLE, BadSetting
 
@@ -81,6 +82,7 @@ def _silent(_: Any) -> str:
 _ENDINGS: Final[tuple[tuple[type[BaseException], ExitCode, Callable[[Any], str]], ...]] = (
     (Refused, ExitCode.REFUSED, str),
     (Unsettled, ExitCode.REFUSED, str),
+    (AttestationRefused, ExitCode.REFUSED, str),
     (BadSetting, ExitCode.USAGE, str),
     (typer.TyperException, ExitCode.USAGE, _usage),
     (Unreachable, ExitCode.UNREACHABLE, _unreachable),

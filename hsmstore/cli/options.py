@@ -78,6 +78,8 @@ def _setting(field: Field) -> inspect.Parameter:
     if field.choices:
         about["metavar"] = "NAME" if listed else short
         about["autocompletion"] = lambda: list(field.choices)
+    if field.type is tuple:
+        return option(field.name, list[str] | None, field.option, metavar="FILE|aws", **about)
     # A path stays text, too: as a Path, the empty one could not be told from the current directory.
     metavar = {"metavar": _METAVARS.get(field.type)}
     return option(field.name, str | None, field.option, **(metavar | about))

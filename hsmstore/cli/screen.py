@@ -88,7 +88,7 @@ def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     columns = [Column(heading, overflow="fold") for heading in headings]  # an id is never cut
     grid = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
-        grid.add_row(*(Text(_printable(cell), style=STYLES.get(cell, "")) for cell in row))
+        grid.add_row(*(Text(printable(cell), style=STYLES.get(cell, "")) for cell in row))
     return grid
 
 
@@ -96,7 +96,7 @@ def card(members: Iterable[tuple[str, str]]) -> None:
     """Put labelled values on standard output, one a line."""
     grid = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for label, value in members:
-        grid.add_row(Text(label, style="dim"), Text(_printable(value), style=STYLES.get(value, "")))
+        grid.add_row(Text(label, style="dim"), Text(printable(value), style=STYLES.get(value, "")))
     _render(grid)
 
 
@@ -105,7 +105,7 @@ def happening(at: float, subject: str, words: Sequence[str]) -> None:
     console = _console(sys.stdout)
     text = Text(f"{moment(at)}  {subject}  ")
     for word in words:
-        text.append(f"{_printable(word)}  ", style=STYLES.get(word, ""))
+        text.append(f"{printable(word)}  ", style=STYLES.get(word, ""))
     text.rstrip()
     with console.capture() as capture:
         console.print(text, soft_wrap=True)
@@ -124,7 +124,7 @@ def _console(stream: IO[str]) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return `text` without what could steer a terminal; names are whatever a client sent."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 

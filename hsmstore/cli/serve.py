@@ -52,7 +52,9 @@ def _print(loaded: Loaded, *, as_json: bool) -> None:
         screen.document({name: {"value": values[name], "from": loaded.origins[name]} for name in values})
         return
     assignments = {
-        name: f"# {name} is not set" if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        name: f"# {name} is not set"
+        if value in (None, ())
+        else f"{name} = {json.dumps(value, ensure_ascii=False)}"
         for name, value in values.items()
     }
     width = max(map(len, assignments.values()))

@@ -1,39 +1,21 @@
 """GenerateRandom."""
 
 import logging
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
-from hsmstore.domain.errors import (
-    Conflict,
-    DependencyTimeoutException,
-    UnsupportedOperationException,
-    ValidationException,
-)
+from hsmstore.domain.errors import Conflict, DependencyTimeoutException, ValidationException
 from hsmstore.domain.faults import Phase
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.service.faults import strike
 from hsmstore.service.lifecycle import cannot_communicate, live_connection
-from hsmstore.service.shapes import KeyStoreId, Request, Response, text
+from hsmstore.service.recipient import RecipientInfo, answer_for
+from hsmstore.service.shapes import KeyStoreId, Request, Response
 from hsmstore.service.world import Call, World, starting_again
 
 log = logging.getLogger(__name__)
-
-
-class KeyEncryptionMechanism(StrEnum):
-    """`KeyEncryptionMechanism` of the service model."""
-
-    RSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
-
-
-class RecipientInfo(Request, frozen=True):
-    """`RecipientInfo`: to whom the answer is to be encrypted."""
-
-    key_encryption_algorithm: KeyEncryptionMechanism | None = None
-    attestation_document: Annotated[bytes, text(1, 262144)] | None = None
 
 
 class GenerateRandomRequest(Request, frozen=True):
@@ -57,8 +39,9 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
     This is the hot path. With a live connection it looks up one dictionary and draws.
 
     Raises:
-        ValidationException: no NumberOfBytes (the text is recorded from AWS).
-        UnsupportedOperationException: Recipient, or an external key store.
+        ValidationException: no NumberOfBytes (the text is recorded from AWS), or a Recipient that is refused.
+        UnsupportedOperationException: an external key store.
+        ThrottlingException: too many Recipients at once.
         CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: as documented.
         KMSInternalException, DependencyTimeoutException: the HSM failed or did not answer; the store stays
             CONNECTED, as documented.
@@ -68,7 +51,7 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
     if length is None:
         raise ValidationException("NumberOfBytes is required.")
     if request.recipient is not None:
-        raise UnsupportedOperationException("Recipient is not supported by this simulator yet.")
+        return answer_for(request.recipient, generate_random, request, call, world)
     key_store_id = request.custom_key_store_id
     if key_store_id is None:
         return GenerateRandomResponse(plaintext=world.entropy.random_bytes(length))

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
+from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import KmsKey
-from hsmstore.domain.ports import Certificates, Clock, Entropy, Hsm, HsmConnection, Registry, Sealer
+from hsmstore.domain.ports import (
+    Certificates,
+    Clock,
+    Entropy,
+    Hsm,
+    HsmConnection,
+    Registry,
+    Sealer,
+)
 from hsmstore.domain.profile import Profile
 from hsmstore.service.faultplan import FaultPlan
 
@@ -87,6 +96,7 @@ class World:
     entropy: Entropy
     sealer: Sealer
     certificates: Certificates
+    attestation: Attestation
     registry: Registry
     hsm: Hsm
     home: Scope

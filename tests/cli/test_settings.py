@@ -1,5 +1,6 @@
 """Where each setting comes from, and what is said of one that cannot be."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "key_store_quota": ("20", 20),
     "pkcs11_profile": ("opencryptoki", "opencryptoki"),
     "pkcs11_module": ("/usr/lib/pkcs11.so", Path("/usr/lib/pkcs11.so")),
+    "attestation_root": ("aws", ("aws",)),
     **{name: (field.choices[-1], field.choices[-1]) for name, field in FIELDS.items() if field.choices},
 }
 """For each setting the text of a value that is no default, and the value."""
@@ -36,6 +38,7 @@ BAD = {
     "key_store_quota": "-1",
     "pkcs11_profile": "../etc",
     "pkcs11_module": "",
+    "attestation_root": "",
     **{name: "none of these" for name, field in FIELDS.items() if field.choices},
 }
 """For each setting a text that cannot be its value."""
@@ -43,7 +46,7 @@ BAD = {
 
 def _toml(directory: Path, name: str, value: object) -> Path:
     file = directory / "hsmstore.toml"
-    shown = value if isinstance(value, int) else f'"{value}"'
+    shown = value if isinstance(value, int) else json.dumps(value, default=str)
     file.write_text(f"{name} = {str(shown).lower() if isinstance(value, bool) else shown}\n")
     return file
 

@@ -196,6 +196,7 @@ AWS_ERRORS = {
 COMMON = {
     "ValidationException",  # AWS's common error of every operation; no model declares it
     "AccessDeniedException",  # likewise; recorded of Decrypt whose key is not to be had
+    "ThrottlingException",  # recorded from KMS, likewise
 }
 
 

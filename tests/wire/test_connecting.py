@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.server import PASSWORD, Server, running
-from tests.wire.refusals import code, refusal
+from tests.wire.refusals import code
 
 NEW_PASSWORD = "anotherPassword2"
 INVALID_STATE = "CustomKeyStoreInvalidStateException"
@@ -210,22 +210,6 @@ def test_random_of_an_unknown_store(server: Server) -> None:
     """An unknown key store gives no random bytes."""
     refused = code(server.kms().generate_random, NumberOfBytes=4, CustomKeyStoreId="cks-0")
     assert refused == "CustomKeyStoreNotFoundException"
-
-
-@pytest.mark.simulator_only(reason="Attestation is not built yet.")
-@pytest.mark.parametrize("in_store", [True, False])
-@pytest.mark.parametrize(
-    "recipient",
-    [{}, {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"x"}],
-    ids=["empty", "whole"],
-)
-def test_recipient_is_refused(
-    server: Server, store: str, recipient: dict[str, Any], *, in_store: bool
-) -> None:
-    """GenerateRandom with a Recipient is an UnsupportedOperationException, and no plaintext leaks."""
-    where = {"CustomKeyStoreId": store} if in_store else {}
-    refused = refusal(server.kms().generate_random, NumberOfBytes=4, Recipient=recipient, **where)
-    assert refused[:2] == (400, "UnsupportedOperationException")
 
 
 # Restarts.

@@ -8,7 +8,7 @@ import msgspec
 from hsmstore.domain.errors import DryRunOperationException, ValidationException
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.service.crypto.material import generate_under, usable_key
-from hsmstore.service.random import RecipientInfo
+from hsmstore.service.recipient import RecipientInfo, answer_for
 from hsmstore.service.shapes import EncryptionContext, GrantTokens, KeyIdOrAlias, Request, Response
 from hsmstore.service.world import Call, World
 
@@ -72,13 +72,14 @@ def generate_data_key(request: GenerateDataKeyRequest, call: Call, world: World)
     Raises:
         NotFoundException, DisabledException, KMSInvalidStateException, InvalidKeyUsageException,
             DryRunOperationException: as documented.
-        ValidationException: neither or both of KeySpec and NumberOfBytes; or a Recipient.
+        ValidationException: neither or both of KeySpec and NumberOfBytes; or a Recipient that is refused.
+        ThrottlingException: too many Recipients at once.
         DependencyTimeoutException, KMSInternalException: as `on_token`.
 
     """
-    if request.recipient is not None:
-        raise ValidationException("Recipient is not supported by this simulator yet.")
     length = _length(request.key_spec, request.number_of_bytes)
+    if request.recipient is not None:
+        return answer_for(request.recipient, generate_data_key, request, call, world)
     key = usable_key(world, call, request.key_id)
     plaintext, blob = generate_under(world, key, length, request.encryption_context)
     if request.dry_run:

@@ -22,7 +22,7 @@ from hsmstore.domain.tokenkeys import CiphertextRefused
 from hsmstore.service.crypto.material import encrypt_under, on_token, require_usable, strike_phase, usable_key
 from hsmstore.service.crypto.shapes import CiphertextBlob, DryRunModifier, EncryptionAlgorithm, Plaintext
 from hsmstore.service.keys.resolving import resolve
-from hsmstore.service.random import RecipientInfo
+from hsmstore.service.recipient import RecipientInfo, answer_for
 from hsmstore.service.shapes import EncryptionContext, GrantTokens, KeyIdOrAlias, Request, Response
 from hsmstore.service.world import Call, World
 
@@ -123,12 +123,14 @@ def decrypt(request: DecryptRequest, call: Call, world: World) -> DecryptRespons
         NotFoundException, DisabledException, KMSInvalidStateException, InvalidKeyUsageException,
             InvalidCiphertextException, IncorrectKeyException, DryRunOperationException: as documented.
         AccessDeniedException: the blob's key is not in this account and Region, or is no more.
-        ValidationException: no CiphertextBlob; or a Recipient.
+        ValidationException: no CiphertextBlob; or a Recipient that is refused.
+        ThrottlingException: too many Recipients at once.
         DependencyTimeoutException, KMSInternalException: as `on_token`.
 
     """
     if request.recipient is not None:
-        raise ValidationException("Recipient is not supported by this simulator yet.")
+        _require_members(request)
+        return answer_for(request.recipient, decrypt, request, call, world)
     if _ignores_ciphertext(request):
         usable_key(world, call, _given(request.key_id, "KeyId"), request.encryption_algorithm)
         raise DryRunOperationException
@@ -172,6 +174,14 @@ def re_encrypt(request: ReEncryptRequest, call: Call, world: World) -> ReEncrypt
         source_encryption_algorithm=EncryptionAlgorithm.SYMMETRIC_DEFAULT,
         destination_encryption_algorithm=EncryptionAlgorithm.SYMMETRIC_DEFAULT,
     )
+
+
+def _require_members(request: DecryptRequest) -> None:
+    """Find what is missing before the Recipient's document is looked at: shape comes first."""
+    if _ignores_ciphertext(request):
+        _given(request.key_id, "KeyId")
+    else:
+        _given(request.ciphertext_blob, "CiphertextBlob")
 
 
 def _given(value: Value | None, member: str) -> Value:

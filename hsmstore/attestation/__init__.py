@@ -1,0 +1,1 @@
+"""Attestation documents of AWS Nitro, verified and made; and answers that only their key opens."""

@@ -1,0 +1,1 @@
+"""Attestation documents and the answers for their keys."""
