@@ -72,7 +72,8 @@ def right(kind: KeyStoreType, action: Action, state: ConnectionState) -> str:
     """Return what becomes of an action in a state."""
     if action in FOREIGN[kind]:
         return "UnsupportedOperation" if action is Action.GENERATE_RANDOM else "Validation"
-    if state not in ALLOWED[action]:
+    beyond_reach = action is Action.CREATE_KEY and kind is KeyStoreType.EXTERNAL_KEY_STORE  # no proxy client
+    if state not in ALLOWED[action] or beyond_reach:
         return "InvalidState"
     if action is Action.CONNECT and next_state(state, Event.CONNECT) is state:
         return "no change"

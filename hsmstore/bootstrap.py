@@ -28,6 +28,7 @@ from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.remoting import TokenServer, serving
 from hsmstore.service import lifecycle
 from hsmstore.service.faultplan import FaultPlan
+from hsmstore.service.settling import settle
 from hsmstore.service.world import World
 from hsmstore.settings import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
@@ -193,7 +194,7 @@ class Ticker(threading.Thread):
         self._guarded(lifecycle.resume)
         went = True
         while not self._stopping.wait(TICK if went else TICK_AFTER_FAILURE):
-            went = self._guarded(lifecycle.settle) is True
+            went = self._guarded(settle) is True
 
     def stop(self) -> None:
         """End after the tick under way."""

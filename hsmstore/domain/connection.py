@@ -54,6 +54,7 @@ class Action(StrEnum):
         "UpdateCustomKeyStore (XksProxyUriEndpoint, XksProxyConnectivity, XksProxyVpcEndpointService…)"
     )
     DELETE = "DeleteCustomKeyStore"
+    CREATE_KEY = "CreateKey"
     GENERATE_RANDOM = "GenerateRandom"
 
 
@@ -125,6 +126,7 @@ ALLOWED: Final[Mapping[Action, frozenset[ConnectionState]]] = MappingProxyType(
         Action.UPDATE_PROXY_CREDENTIAL: frozenset({_S.CONNECTED, _S.DISCONNECTED}),
         Action.UPDATE_PROXY_ENDPOINT: frozenset({_S.DISCONNECTED}),
         Action.DELETE: frozenset({_S.DISCONNECTED}),
+        Action.CREATE_KEY: frozenset({_S.CONNECTED}),
         Action.GENERATE_RANDOM: frozenset({_S.CONNECTED}),
     }
 )

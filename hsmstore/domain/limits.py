@@ -34,6 +34,10 @@ POLICY_BYTES: Final = 32 * 1024
 # KMS API Reference, TagResource: a key has at most 50 tags.
 TAGS_PER_KEY: Final = 50
 
+# KMS API Reference, GrantConstraints: pairs, and characters of a value.
+CONTEXT_CONSTRAINT_PAIRS: Final = 8
+CONTEXT_CONSTRAINT_VALUE: Final = 384
+
 # KMS API Reference, ScheduleKeyDeletion: days.
 DELETION_DAYS_MIN: Final = 7
 DELETION_DAYS: Final = 30

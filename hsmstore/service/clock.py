@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from hsmstore.domain.clock import ClockSetting
-from hsmstore.service import lifecycle
+from hsmstore.service.settling import settle
 from hsmstore.service.shapes import Request, Response
 from hsmstore.service.world import Call, World
 
@@ -57,7 +57,7 @@ def _set(world: World, change: Callable[[ClockSetting, float], ClockSetting]) ->
             setting = change(world.clock.setting, world.clock.real())
             unit.set_clock(setting)
         world.clock.set(setting)
-    lifecycle.settle(world)
+    settle(world)
     return _description(world)
 
 

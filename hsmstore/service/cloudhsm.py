@@ -123,6 +123,21 @@ def require_active(cluster: Cluster) -> None:
         )
 
 
+def require_hsms(cluster: Cluster) -> None:
+    """Refuse a cluster without two active HSMs in two Availability Zones.
+
+    Raises:
+        CloudHsmClusterInvalidConfigurationException: it has fewer.
+
+    """
+    if min(len(cluster.active_hsms), len(cluster.active_zones)) < HSMS_TO_CREATE:
+        raise CloudHsmClusterInvalidConfigurationException(
+            f"CloudHSM cluster {cluster.id} has {len(cluster.active_hsms)} active HSMs in"
+            f" {len(cluster.active_zones)} Availability Zones; it needs at least {HSMS_TO_CREATE} in"
+            f" {HSMS_TO_CREATE}."
+        )
+
+
 def _fit_cluster(unit: Unit, scope: Scope, cluster_id: str) -> Cluster:
     cluster = unit.cluster(cluster_id)
     if cluster is None or cluster.scope != scope:
@@ -136,12 +151,7 @@ def _fit_cluster(unit: Unit, scope: Scope, cluster_id: str) -> Cluster:
             f" Region {scope.region}.{elsewhere}"
         )
     require_active(cluster)
-    if min(len(cluster.active_hsms), len(cluster.active_zones)) < HSMS_TO_CREATE:
-        raise CloudHsmClusterInvalidConfigurationException(
-            f"CloudHSM cluster {cluster_id} has {len(cluster.active_hsms)} active HSMs in"
-            f" {len(cluster.active_zones)} Availability Zones; it needs at least {HSMS_TO_CREATE} in"
-            f" {HSMS_TO_CREATE}."
-        )
+    require_hsms(cluster)
     return cluster
 
 

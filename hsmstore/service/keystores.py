@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from hsmstore.domain.connection import Action, ConnectionState
 from hsmstore.domain.errors import (
+    CustomKeyStoreHasCMKsException,
     CustomKeyStoreNameInUseException,
     LimitExceededException,
     ValidationException,
@@ -156,11 +157,15 @@ def delete_custom_key_store(request: KeyStoreRequest, call: Call, world: World) 
 
     Raises:
         CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: as documented.
+        CustomKeyStoreHasCMKsException: it has keys, if only such as are pending deletion.
 
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
     store.require(Action.DELETE)
     with world.registry.writing() as unit:
+        count = unit.count_keys_of_store(store.id)
+        if count:
+            raise CustomKeyStoreHasCMKsException(f"Custom key store {store.id} has {count} KMS keys.")
         unit.remove_key_store(store)
     return EMPTY
 

@@ -14,6 +14,8 @@ from hsmstore.service.connect import connect_custom_key_store, disconnect_custom
 from hsmstore.service.crypto.datakeys import generate_data_key, generate_data_key_without_plaintext
 from hsmstore.service.crypto.encryption import decrypt, encrypt, re_encrypt
 from hsmstore.service.describe import describe_custom_key_stores
+from hsmstore.service.keys import aliases, changes, grants, policies, refused, tags
+from hsmstore.service.keys.create import create_key
 from hsmstore.service.keys.describe import describe_key, list_keys
 from hsmstore.service.keystores import (
     create_custom_key_store,
@@ -74,8 +76,47 @@ _ROWS: Final = (
     Operation("ReEncrypt", re_encrypt, _R),
     Operation("GenerateDataKey", generate_data_key, _R),
     Operation("GenerateDataKeyWithoutPlaintext", generate_data_key_without_plaintext, _R),
+    Operation("CreateKey", create_key, _W),
     Operation("DescribeKey", describe_key, _R),
     Operation("ListKeys", list_keys, _R),
+    Operation("UpdateKeyDescription", changes.update_key_description, _W),
+    Operation("EnableKey", changes.enable_key, _W),
+    Operation("DisableKey", changes.disable_key, _W),
+    Operation("ScheduleKeyDeletion", changes.schedule_key_deletion, _W),
+    Operation("CancelKeyDeletion", changes.cancel_key_deletion, _W),
+    Operation("CreateAlias", aliases.create_alias, _W),
+    Operation("UpdateAlias", aliases.update_alias, _W),
+    Operation("DeleteAlias", aliases.delete_alias, _W),
+    Operation("ListAliases", aliases.list_aliases, _R),
+    Operation("TagResource", tags.tag_resource, _W),
+    Operation("UntagResource", tags.untag_resource, _W),
+    Operation("ListResourceTags", tags.list_resource_tags, _R),
+    Operation("GetKeyPolicy", policies.get_key_policy, _R),
+    Operation("PutKeyPolicy", policies.put_key_policy, _W),
+    Operation("ListKeyPolicies", policies.list_key_policies, _R),
+    Operation("CreateGrant", grants.create_grant, _W),
+    Operation("ListGrants", grants.list_grants, _R),
+    Operation("ListRetirableGrants", grants.list_retirable_grants, _R),
+    Operation("RetireGrant", grants.retire_grant, _W),
+    Operation("RevokeGrant", grants.revoke_grant, _W),
+    Operation("GetKeyRotationStatus", refused.get_key_rotation_status, _R),
+    Operation("EnableKeyRotation", refused.enable_key_rotation, _W),
+    Operation("DisableKeyRotation", refused.disable_key_rotation, _W),
+    Operation("RotateKeyOnDemand", refused.rotate_key_on_demand, _W),
+    Operation("ListKeyRotations", refused.list_key_rotations, _R),
+    Operation("GetParametersForImport", refused.get_parameters_for_import, _R),
+    Operation("ImportKeyMaterial", refused.import_key_material, _W),
+    Operation("DeleteImportedKeyMaterial", refused.delete_imported_key_material, _W),
+    Operation("GenerateDataKeyPair", refused.generate_data_key_pair, _R),
+    Operation("GenerateDataKeyPairWithoutPlaintext", refused.generate_data_key_pair_without_plaintext, _R),
+    Operation("UpdatePrimaryRegion", refused.update_primary_region, _W),
+    Operation("ReplicateKey", refused.replicate_key, _W),
+    Operation("Sign", refused.sign, _R),
+    Operation("Verify", refused.verify, _R),
+    Operation("GetPublicKey", refused.get_public_key, _R),
+    Operation("GenerateMac", refused.generate_mac, _R),
+    Operation("VerifyMac", refused.verify_mac, _R),
+    Operation("DeriveSharedSecret", refused.derive_shared_secret, _R),
 )
 
 TARGET_PREFIX: Final = "TrentService."

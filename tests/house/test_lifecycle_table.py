@@ -17,6 +17,7 @@ UPDATE_CLUSTER           yes           no             no             no         
 UPDATE_PROXY_CREDENTIAL  yes           no             yes            no             no
 UPDATE_PROXY_ENDPOINT    yes           no             no             no             no
 DELETE                   yes           no             no             no             no
+CREATE_KEY               no            no             yes            no             no
 GENERATE_RANDOM          no            no             yes            no             no
 """
 

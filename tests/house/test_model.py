@@ -100,7 +100,7 @@ def theirs(structure: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]
 
 def _inside_theirs(shape: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     def described(inner: Any) -> dict[str, Any]:
-        return {"type": inner.type_name, **inner.metadata}
+        return {"type": inner.type_name, **inner.metadata, "required": None}
 
     if shape.type_name == "structure":
         yield from theirs(shape, f"{name}.")
@@ -121,8 +121,7 @@ def without_none(constraints: dict[str, Any]) -> dict[str, Any]:
 def test_requests(row: Operation) -> None:
     """Each request has AWS's members in AWS's order, each with AWS's type and constraints."""
     expected = [
-        (name, {word: value for word, value in words.items() if word != "document"})
-        for name, words in theirs(MODEL.operation_model(row.name).input_shape)
+        (name, without_none(words)) for name, words in theirs(MODEL.operation_model(row.name).input_shape)
     ]
     assert [(name, without_none(words)) for name, words in ours(row.request)] == expected
 
@@ -212,11 +211,19 @@ _REFUSALS = {
 """What methods refuse, by name."""
 
 
-def raised(function: Callable[..., Any], callers: tuple[Any, ...] = ()) -> Iterator[str]:
-    """Yield the AWS errors that the function or what it calls of ours may construct, and does not catch."""
+_RAISED: dict[Any, set[str]] = {}
+
+
+def raised(function: Callable[..., Any]) -> set[str]:
+    """Return the AWS errors that the function or what it calls of ours may construct, and does not catch."""
     function = inspect.unwrap(function)
-    if function in callers:
-        return
+    if function not in _RAISED:
+        _RAISED[function] = set()  # for who comes back to it in a circle
+        _RAISED[function] = set(_raised(function))
+    return _RAISED[function]
+
+
+def _raised(function: Callable[..., Any]) -> Iterator[str]:
     tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
     caught = set(_caught(tree))
     for node in ast.walk(tree):
@@ -225,7 +232,7 @@ def raised(function: Callable[..., Any], callers: tuple[Any, ...] = ()) -> Itera
             if isinstance(found, type) and issubclass(found, AwsError) and found is not AwsError:
                 yield from {found.__name__} - caught
             elif inspect.isfunction(found) and found.__module__.startswith("hsmstore.service"):
-                yield from (error for error in raised(found, (*callers, function)) if error not in caught)
+                yield from raised(found) - caught
         if isinstance(node, ast.Attribute):
             yield from _REFUSALS.get(node.attr, ())
 
@@ -254,7 +261,7 @@ def _resolved(node: ast.Name | ast.Attribute, names: dict[str, Any]) -> Any:
 def test_errors_are_declared(row: Operation) -> None:
     """What an operation raises is declared by AWS for that operation, so that clients can catch it."""
     declared = {shape.name for shape in MODEL.operation_model(row.name).error_shapes}
-    found = set(raised(row.serve))
+    found = raised(row.serve)
     assert found, "an operation that refuses nothing is not believed"
     assert found - declared - COMMON == set()
 
@@ -263,7 +270,7 @@ def test_errors_are_declared(row: Operation) -> None:
 def test_documented_errors_are_raised(row: Operation) -> None:
     """The errors that a service function's docstring names are those that can be found in it."""
     named = set(re.findall(r"(?<![\w…])\w+Exception\b", inspect.getdoc(row.serve) or ""))
-    assert named - set(raised(row.serve)) == set()
+    assert named - raised(row.serve) == set()
 
 
 def test_known_errors_are_those_of_aws() -> None:
