@@ -18,16 +18,19 @@ from hsmstore.control.app import Health, management_application
 from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.cluster import Backup, Cluster, ServedToken
+from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.key import Remains
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
-from hsmstore.domain.ports import Entropy, HsmUnavailable
+from hsmstore.domain.ports import Entropy, HsmUnavailable, Unit
 from hsmstore.hsm.directory import ClusterDirectory
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.remoting import TokenServer, serving
 from hsmstore.service import lifecycle
 from hsmstore.service.faultplan import FaultPlan
+from hsmstore.service.keys.material import sweep
 from hsmstore.service.settling import settle
 from hsmstore.service.world import World
 from hsmstore.settings import Settings
@@ -246,8 +249,8 @@ def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:
 
 
 def _examine_inside(settings: Settings, *, fix: bool = False) -> list[Finding]:
-    registry, clusters, backups, stores = _examine_registry(settings, fix=fix)
-    return [registry, *stores, *_hsm(settings).inspect(clusters, backups, fix=fix)]
+    registry, clusters, backups, inside = _examine_registry(settings, fix=fix)
+    return [registry, *inside, *_hsm(settings).inspect(clusters, backups, fix=fix)]
 
 
 def _examine_data_dir(settings: Settings) -> Finding:
@@ -268,7 +271,7 @@ class _Registered(NamedTuple):
     finding: Finding
     clusters: list[Cluster] | None = None
     backups: Sequence[Backup] = ()
-    stores: Sequence[Finding] = ()
+    inside: Sequence[Finding] = ()
 
 
 def _examine_registry(settings: Settings, *, fix: bool) -> _Registered:
@@ -284,12 +287,18 @@ def _examine_registry(settings: Settings, *, fix: bool) -> _Registered:
         if state is not SchemaState.CURRENT:
             upgrade(settings.registry_url)
             migrated = f"{state.name.lower()}: migrated; "
+        if fix:
+            with open_world(settings) as world:
+                sweep(world)
         with closing(SqlRegistry(settings.registry_url)) as registry, registry.reading() as unit:
             clusters, backups, stranded = unit.clusters(), unit.backups(), unit.stranded_key_stores()
+            orphans = [
+                _orphan(unit, remains) for remains in unit.remains() if unit.cluster(remains.cluster_id)
+            ]
     except EnvironmentUnfit as error:
         return _Registered(Finding(subject=subject, detail=error.reason, mend=error.mend))
     finding = Finding(subject=subject, detail=f"{migrated}current; {len(clusters)} clusters")
-    return _Registered(finding, clusters, backups, [_stranded(store) for store in stranded])
+    return _Registered(finding, clusters, backups, [*(_stranded(store) for store in stranded), *orphans])
 
 
 def _stranded(store: KeyStore) -> Finding:
@@ -300,6 +309,26 @@ def _stranded(store: KeyStore) -> Finding:
         subject=store.id,
         detail=f"key store {store.name}: {cause.meaning}",
         mend=f"{'; '.join(f'hsmstore {step}' for step in steps)}; or delete the key store",
+    )
+
+
+def _orphan(unit: Unit, remains: Remains) -> Finding:
+    """Say of key material that no key has how it came about, and how to be rid of it."""
+    store = unit.key_store(remains.scope, remains.key_store_id)
+    mend = "hsmstore doctor --fix"
+    if store is None:
+        mend = f"hsmstore cluster delete {remains.cluster_id}, if nothing else in it is needed"
+    elif store.state is not ConnectionState.CONNECTED:
+        mend = f"hsmstore store connect {store.id}; then stop the server, and hsmstore doctor --fix"
+    came_about = (
+        "its key was never finished"
+        if remains.unfinished
+        else "its key was deleted, out of the cluster's reach"
+    )
+    return Finding(
+        subject=remains.arn,
+        detail=f"key material may be left on {remains.cluster_id}: {came_about}",
+        mend=mend,
     )
 
 

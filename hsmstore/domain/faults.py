@@ -26,23 +26,70 @@ HSM_CALLS: Final = frozenset({Phase.DRAW, Phase.ENCRYPT, Phase.DECRYPT})
 """The phases that are one call to an HSM; the others take the simulation's time."""
 
 
-OPERATIONS: Final = frozenset(
+_OF_KEYS: Final = frozenset(
     {
-        "CreateCustomKeyStore",
-        "DescribeCustomKeyStores",
-        "ConnectCustomKeyStore",
-        "DisconnectCustomKeyStore",
-        "UpdateCustomKeyStore",
-        "DeleteCustomKeyStore",
-        "GenerateRandom",
+        "CancelKeyDeletion",
+        "CreateAlias",
+        "CreateGrant",
+        "CreateKey",
+        "DeleteAlias",
+        "DeleteImportedKeyMaterial",
+        "DeriveSharedSecret",
         "DescribeKey",
+        "DisableKey",
+        "DisableKeyRotation",
+        "EnableKey",
+        "EnableKeyRotation",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateMac",
+        "GetKeyPolicy",
+        "GetKeyRotationStatus",
+        "GetParametersForImport",
+        "GetPublicKey",
+        "ImportKeyMaterial",
+        "ListAliases",
+        "ListGrants",
+        "ListKeyPolicies",
+        "ListKeyRotations",
         "ListKeys",
-        "Encrypt",
-        "Decrypt",
-        "ReEncrypt",
-        "GenerateDataKey",
-        "GenerateDataKeyWithoutPlaintext",
+        "ListResourceTags",
+        "ListRetirableGrants",
+        "PutKeyPolicy",
+        "ReplicateKey",
+        "RetireGrant",
+        "RevokeGrant",
+        "RotateKeyOnDemand",
+        "ScheduleKeyDeletion",
+        "Sign",
+        "TagResource",
+        "UntagResource",
+        "UpdateAlias",
+        "UpdateKeyDescription",
+        "UpdatePrimaryRegion",
+        "Verify",
+        "VerifyMac",
     }
+)
+
+OPERATIONS: Final = (
+    frozenset(
+        {
+            "CreateCustomKeyStore",
+            "DescribeCustomKeyStores",
+            "ConnectCustomKeyStore",
+            "DisconnectCustomKeyStore",
+            "UpdateCustomKeyStore",
+            "DeleteCustomKeyStore",
+            "GenerateRandom",
+            "Encrypt",
+            "Decrypt",
+            "ReEncrypt",
+            "GenerateDataKey",
+            "GenerateDataKeyWithoutPlaintext",
+        }
+    )
+    | _OF_KEYS
 )
 """The operations that can be struck: those of the wire."""
 

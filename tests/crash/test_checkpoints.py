@@ -3,6 +3,7 @@
 Each test has a copy of one estate, of a server that was stopped: a CONNECTED store, and a spare cluster.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,18 @@ def disconnect(server: Mortal, estate: Estate) -> None:
     server.ask("DisconnectCustomKeyStore", estate.key_store_id)
 
 
+def create_key(server: Mortal, estate: Estate) -> None:
+    """Make a key in the store."""
+    server.create_key(estate.key_store_id)
+
+
+def delete_key(server: Mortal, estate: Estate) -> None:
+    """Make a key, and let the time pass at which it is to be deleted."""
+    key = {"KeyId": server.create_key(estate.key_store_id), "PendingWindowInDays": 7}
+    assert server.call("ScheduleKeyDeletion", key).status == 200
+    server.manage("POST", "/clock/advance", {"Seconds": 7 * 86_400 + 1})
+
+
 class Passage(NamedTuple):
     """What leads past a checkpoint, and where the store is in the end if the process dies there."""
 
@@ -95,6 +108,9 @@ PASSAGES: Final = dict.fromkeys([Checkpoint.CONNECTING, *IN_A_CONNECT], Passage(
     Checkpoint.CLUSTER_FORGOTTEN: Passage(delete),
     Checkpoint.GATE_SHUT: Passage(disconnect),  # nothing was said yet, in the registry or to the client
     Checkpoint.DISCONNECTING: Passage(disconnect, "DISCONNECTED"),
+    Checkpoint.KEY_AHEAD: Passage(create_key),
+    Checkpoint.KEY_MADE: Passage(create_key),
+    Checkpoint.KEY_FORGOTTEN: Passage(delete_key),
 }
 LITTER: Final = {Checkpoint.TOKEN_MADE, Checkpoint.CLUSTER_FORGOTTEN}
 
@@ -179,6 +195,34 @@ def test_a_token_without_a_row(server: Mortal, estate: Estate, point: Checkpoint
     assert (litter["subject"] in known) is (point is Checkpoint.CLUSTER_FORGOTTEN)
     findings.mend()
     assert doctor(estate.data_dir).complaints == []
+
+
+@pytest.mark.parametrize("point", [Checkpoint.KEY_AHEAD, Checkpoint.KEY_MADE, Checkpoint.KEY_FORGOTTEN])
+def test_key_material_without_a_key(server: Mortal, estate: Estate, point: Checkpoint) -> None:
+    """A kill leaves no key without its material; doctor finds what may be left, and destroys it."""
+    server.start("--crash-at", point)
+    with pytest.raises(OSError, match=r"."):
+        PASSAGES[point].drive(server, estate)
+    server.require_killed()
+    litter = only(doctor(estate.data_dir).complaints)
+    assert litter["subject"].startswith("arn:aws:kms:us-east-1:000000000000:key/")
+    assert f"may be left on {estate.cluster_id}" in litter["detail"]
+    assert ("was never finished" in litter["detail"]) is (point is not Checkpoint.KEY_FORGOTTEN)
+    assert litter["mend"] == "hsmstore doctor --fix"
+    left = 0 if point is Checkpoint.KEY_AHEAD else 1
+    assert token_objects(estate) == left
+    assert doctor(estate.data_dir, "--fix").complaints == []
+    assert token_objects(estate) == 0
+    server.start()
+    assert json.loads(server.call("ListKeys", {}).body)["Keys"] == []
+    server.create_key(estate.key_store_id)
+    require_nothing_else_wrong(server)
+
+
+def token_objects(estate: Estate) -> int:
+    """Return how many objects SoftHSM2 keeps on the token of the store's cluster."""
+    objects = list(estate.home.path.glob("tokens/*/*.object"))
+    return len([path for path in objects if path.name != "token.object"])
 
 
 def test_a_row_without_a_token(server: Mortal, estate: Estate) -> None:

@@ -1,10 +1,12 @@
-"""Every test of the wire says how we know that AWS does so."""
+"""Every test of the wire says how we know that AWS does so. And a place for keys."""
 
 from pathlib import Path
 
 import pytest
 
 from docs.generate import EVIDENCE
+from tests.server import Server
+from tests.wire.keys import Keys
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,3 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     wrong = [item.nodeid for item in wire if sum(mark.name in EVIDENCE for mark in item.iter_markers()) != 1]
     if wrong:
         raise pytest.UsageError(f"Not exactly one of {', '.join(EVIDENCE)}:", *wrong)
+
+
+@pytest.fixture(scope="session")
+def keys(server: Server) -> Keys:
+    """Give a connected key store, in an account of its own, to make keys in."""
+    return Keys.on(server, "for keys", account="444455556666")

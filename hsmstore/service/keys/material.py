@@ -95,6 +95,18 @@ def destroy(world: World, remains: Remains) -> bool:
     return True
 
 
+def sweep(world: World) -> None:
+    """Destroy whatever material no key has, wherever its cluster can be reached; no server may run."""
+    with world.registry.reading() as unit:
+        left = [(remains, unit.cluster(remains.cluster_id)) for remains in unit.remains()]
+    for remains, cluster in left:
+        if cluster is not None:
+            destroy(world, remains)
+            continue
+        with world.registry.writing() as unit:  # it went with the cluster's token
+            unit.remove_remains(remains.key_id)
+
+
 def settle_keys(world: World) -> bool:
     """Delete the keys whose waiting period is over, and tell whether that went well."""
     with world.registry.reading() as unit:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from hsmstore.service.random import RecipientInfo
+from hsmstore.service.recipient import RecipientInfo
 from hsmstore.service.shapes import (
     Description,
     EncryptionContext,
