@@ -27,5 +27,7 @@ def description() -> dict[str, str]:
         "memory": f"{memory:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        "packages": ", ".join(f"{name} {version(name)}" for name in ("hsmstore", "granian", "moto", "boto3")),
+        "packages": ", ".join(
+            f"{name} {version(name)}" for name in ("hsmstore", "httptools", "moto", "boto3")
+        ),
     }

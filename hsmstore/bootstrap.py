@@ -5,11 +5,11 @@ It makes a world from settings, puts the applications in front of it, and ends b
 
 import logging
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -38,7 +38,7 @@ from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.certificates import X509Certificates
 from hsmstore.system.checkpoint import checkpoint
-from hsmstore.system.clock import SystemClock, monotonic
+from hsmstore.system.clock import SystemClock, monotonic, real_time
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.ownership import owned
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
@@ -70,15 +70,17 @@ def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
         health = Health(world)
         application = KmsApplication(world, management_application(world, health))
         server = Server(
-            application, settings.host, settings.port, settings.threads, before_stop=world.faults.end
+            application,
+            settings.host,
+            settings.port,
+            settings.threads,
+            real_time=real_time,
+            when_listening=partial(_announce, settings, health, when_ready),
+            before_stop=world.faults.end,
         )
         ticker = Ticker(world)
-        announcer = threading.Thread(
-            target=_announce, args=(settings, health, when_ready), name="announcer", daemon=True
-        )
         lifecycle.resume_elsewhere(world)
         ticker.start()
-        announcer.start()
         try:
             server.run()
         finally:
@@ -379,16 +381,9 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _announce(settings: Settings, health: Health, when_ready: Callable[[str], None]) -> None:
-    """Wait until the port accepts, then say so."""
+    """Say that the port accepts."""
     wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
     host = wildcard.get(settings.host, settings.host)
-    pause = threading.Event()
-    while True:
-        try:
-            socket.create_connection((host, settings.port), timeout=1).close()
-            break
-        except OSError:
-            pause.wait(0.005)
     health.status = "ok"
     shown = f"[{host}]" if ":" in host else host
     when_ready(f"http://{shown}:{settings.port}")

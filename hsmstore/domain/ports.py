@@ -113,6 +113,14 @@ class HsmConnection(TokenKeys, Protocol):
 
         """
 
+    def draw_promptly(self, length: int) -> bytes | None:
+        """Return what `draw` returns if it waits for nobody, else None.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password with C_SetPIN.
 

@@ -151,6 +151,9 @@ class DeadlineSession:
         if since is not None and self._monotonic() - since >= self._worker.deadline:
             self._line.cut()
 
+    def draw_promptly(self, length: int) -> None:
+        """Return None: every call of this module may have to wait."""
+
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password as `Session.set_password` does.
 

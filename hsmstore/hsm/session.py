@@ -22,6 +22,7 @@ from hsmstore.hsm.module import Module
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
+LOOK_INTERVAL: Final = 0.001  # seconds; a stat costs as much as a draw
 PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a draw does
 SELF_TEST_LENGTH: Final = 32  # bytes
 
@@ -144,6 +145,20 @@ class Session:
         """
         return self._perform("C_FindObjects", self._keys.all)
 
+    def draw_promptly(self, length: int) -> bytes | None:
+        """Return `length` bytes as `draw` does, or None where another call has the module.
+
+        Raises:
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self.draw(length)  # the lock may be taken again by its holder
+        finally:
+            self._lock.release()
+
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password with C_SetPIN, and the copy of token.object with it.
 
@@ -196,8 +211,6 @@ class Session:
                 try:
                     return function(*arguments)
                 finally:  # where it found no key, too: there may be no token
-                    if self._token_object is not None:
-                        os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
                     if (now := self._monotonic()) >= self._look_due:
                         self._look(now)
             except pkcs11.PKCS11Error as error:
@@ -208,22 +221,25 @@ class Session:
                 raise HsmUnavailable(f"{name}: the token's files: {error}") from error
 
     def _look(self, now: float) -> None:
-        """Look at what a call need not look at each time: the lease, and now and then the token.
+        """Look at what a call need not look at each time: the lease, the token, and seldom its kmsuser.
 
         A lease's end is only ever put off, so the end as it was at the last look is never too late.
 
         Raises:
             ConnectionClosed: the lease has lapsed.
-            pkcs11.PKCS11Error: the token is gone, or its kmsuser.
+            OSError: the token is gone.
+            pkcs11.PKCS11Error: likewise, or its kmsuser is.
 
         """
         lease_end = self._lease.ends
         if now >= lease_end:
             raise ConnectionClosed
+        if self._token_object is not None:
+            os.stat(self._token_object)  # noqa: PTH116  # Path.stat costs more than the draw
         if now >= self._probe_due:
             _require_kmsuser(self._slot.get_token())
             self._probe_due = now + PROBE_INTERVAL
-        self._look_due = min(self._probe_due, lease_end)
+        self._look_due = min(now + LOOK_INTERVAL, lease_end)
 
 
 def _require_kmsuser(token: pkcs11.Token) -> None:

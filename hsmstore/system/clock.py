@@ -13,6 +13,11 @@ monotonic: Final[Callable[[], float]] = partial(time.clock_gettime, _MONOTONIC)
 """Return seconds that only grow, a machine's sleep included: a lease does not wait for a lid to be opened."""
 
 
+def real_time() -> float:
+    """Return the machine's time, in seconds since the epoch."""
+    return time.time()
+
+
 class SystemClock:
     """The machine's time, read once and counted on from there, so that setting it back does no harm."""
 

@@ -1,12 +1,11 @@
-"""The KMS endpoint, `POST /`: a WSGI application from bytes to bytes.
+"""The KMS endpoint, `POST /`: from a request to a response.
 
-`_answer` is the pipeline, and its order is the precedence of errors: size of the body, operation, caller,
-types and constraints, the keys that are named, then the service's own refusals. `__call__` has the only way
-out for all of them.
+The pipeline's order is the precedence of errors: size of the body, operation, caller, types and constraints,
+the keys that are named, then the service's own refusals. All of them leave through `_refused`.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from hsmstore.domain.errors import (
     EnvironmentUnfit,
     KMSInternalException,
     RequestEntityTooLargeException,
+    ThrottlingException,
     UnknownOperationException,
 )
 from hsmstore.domain.identifiers import new_request_id
@@ -25,123 +25,106 @@ from hsmstore.service.faults import ConnectionDropped, strike
 from hsmstore.service.keys.resolving import named_keys
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World, starting_again
-from hsmstore.wire import awsjson, validation
+from hsmstore.wire import awsjson, validation, wsgi
 from hsmstore.wire.auth import Identification
+from hsmstore.wire.http import Request, Work
+from hsmstore.wire.http import Response as HttpResponse
 from hsmstore.wire.operations import OPERATIONS, Operation
+from hsmstore.wire.wsgi import WsgiApplication
 
 log = logging.getLogger(__name__)
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]  # WSGI's; its third argument is optional
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+MANAGEMENT_PREFIX: Final = b"/_hsmstore"
 
-_OK: Final = "200 OK"
-_NOT_FOUND: Final = "404 Not Found"
-_STATUS: Final = {code.value: f"{code.value} {code.phrase}" for code in HTTPStatus}
-
-_PIECE: Final = 64 * 1024
-_DISCARDED_PIECES: Final = 256
-
-MANAGEMENT_PREFIX: Final = "/_hsmstore"
+_BY_TARGET: Final = {target.encode(): operation for target, operation in OPERATIONS.items()}
 
 
 class KmsApplication:
     """Serves KMS at `/` and hands everything below `/_hsmstore` to the management application."""
 
-    def __init__(self, world: World, management: Application) -> None:
+    def __init__(self, world: World, management: WsgiApplication) -> None:
         """Take the world to serve, and who serves the rest."""
         self._world = world
         self._management = management
         self._identification = Identification(world.home)
         self._public_bits = world.entropy.public_bits
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
-        if environ["PATH_INFO"].startswith(MANAGEMENT_PREFIX):
-            return self._management(environ, start_response)
+    def begin(self, request: Request) -> HttpResponse | Work:
+        """Answer what waits for nothing; return the rest as work."""
+        if request.target.startswith(MANAGEMENT_PREFIX):
+            return Work(partial(wsgi.run, self._management, request), reserved=True)
         request_id = new_request_id(self._public_bits(128))
-        if not _is_awsjson(environ):
+        if not _is_awsjson(request):
             # Measured on another awsJson1.1 service, which answers in the protocol that it guesses.
-            start_response(_NOT_FOUND, awsjson.headers(request_id, "application/xml"))
-            return [b"<UnknownOperationException/>"]
+            head = awsjson.head(request_id, b"application/xml")
+            return HttpResponse(HTTPStatus.NOT_FOUND, head, b"<UnknownOperationException/>")
         try:
-            body = self._answer(environ, request_id)
-            status = _OK
-        except ConnectionDropped:
-            start_response(_STATUS[HTTPStatus.INTERNAL_SERVER_ERROR], [("Content-Length", "1")])
-            return _Dropped()
-        except Exception as error:  # noqa: BLE001  # the one way out for every refusal
-            refusal = _refusal(error, request_id)
-            body = awsjson.error_body(refusal)
-            status = _STATUS[refusal.status]
-        start_response(status, awsjson.headers(request_id))
-        return [body]
+            accepted = operation, members, call = self._accept(request, request_id)
+            if operation.promptly is not None and not self._world.faults.active:
+                response = operation.promptly(members, call, self._world)
+                if response is not None:
+                    return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
+        except Exception as error:  # noqa: BLE001  # one way out for every refusal
+            return _refused(error, request_id)
+        return Work(partial(self._serve, *accepted))
 
-    def _answer(self, environ: Environ, request_id: str) -> bytes:
-        body = _read(environ)
-        operation = OPERATIONS.get(environ.get("HTTP_X_AMZ_TARGET", ""))
+    def overloaded(self, request: Request) -> HttpResponse:
+        """Refuse as KMS refuses more calls than it takes."""
+        if request.target.startswith(MANAGEMENT_PREFIX):
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n", b"")
+        return _refused(ThrottlingException(), new_request_id(self._public_bits(128)))
+
+    def _accept(self, request: Request, request_id: str) -> tuple[Operation, Any, Call]:
+        """Do what comes before the service: its order is the precedence of errors."""
+        body, headers = request.body, request.headers
+        if body is None:
+            raise RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
+        operation = _BY_TARGET.get(headers.get(b"x-amz-target", b""))
         if operation is None:
             raise UnknownOperationException
-        call = Call(self._identification.scope(environ.get("HTTP_AUTHORIZATION")), request_id)
+        call = Call(self._identification.scope(headers.get(b"authorization")), request_id)
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
-            request = operation.decode(body.decode())
+            return operation, operation.decode(body.decode()), call
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            request = validation.decode(body, operation.request)
-        if self._world.faults.active:
-            strike(self._world, call.scope, operation.name, request)
-        if operation.key_members:
-            return awsjson.answer_body(self._serve_keys(operation, request, call))
-        return awsjson.answer_body(operation.serve(request, call, self._world))
+            return operation, validation.decode(body, operation.request), call
+
+    def _serve(self, operation: Operation, members: Any, call: Call) -> HttpResponse | None:
+        """Do what may wait. Without an answer, the connection is to be dropped."""
+        try:
+            if self._world.faults.active:
+                strike(self._world, call.scope, operation.name, members)
+            serve = self._serve_keys if operation.key_members else self._serve_plainly
+            body = awsjson.answer_body(serve(operation, members, call))
+        except ConnectionDropped:
+            return None
+        except Exception as error:  # noqa: BLE001  # the same way out
+            return _refused(error, call.request_id)
+        return HttpResponse(HTTPStatus.OK, awsjson.head(call.request_id), body)
+
+    def _serve_plainly(self, operation: Operation, members: Any, call: Call) -> Response:
+        return operation.serve(members, call, self._world)
 
     @starting_again
-    def _serve_keys(self, operation: Operation, request: Any, call: Call) -> Response:
+    def _serve_keys(self, operation: Operation, members: Any, call: Call) -> Response:
         """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
-        keys = named_keys(self._world, call, request, operation.key_members)
-        return operation.serve(request, call._replace(keys=keys), self._world)
+        keys = named_keys(self._world, call, members, operation.key_members)
+        return operation.serve(members, call._replace(keys=keys), self._world)
 
 
-class _Dropped:
-    """A body that breaks off before its announced length: the server can only close the connection.
-
-    Granian cannot be told to close it before the head of an answer. boto3 does not look at lengths, so the
-    head must not speak of success.
-    """
-
-    def __iter__(self) -> "_Dropped":
-        return self
-
-    def __next__(self) -> bytes:
-        raise ConnectionAbortedError
-
-    def close(self) -> None:
-        """End it; WSGI asks for this."""
-
-
-def _is_awsjson(environ: Environ) -> bool:
-    if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] != "/":
+def _is_awsjson(request: Request) -> bool:
+    method, target, headers, _ = request
+    if method != b"POST" or (target != b"/" and target.partition(b"?")[0] != b"/"):
         return False
-    content_type: str = environ.get("CONTENT_TYPE", "")
+    content_type = headers.get(b"content-type", b"")
     return content_type == awsjson.CONTENT_TYPE or (
-        content_type.partition(";")[0].strip().lower() == awsjson.CONTENT_TYPE
+        content_type.partition(b";")[0].strip().lower() == awsjson.CONTENT_TYPE
     )
 
 
-def _read(environ: Environ) -> bytes:
-    """Read the body, and no more of it than the endpoint takes; a chunked one does not say its length."""
-    stream = environ["wsgi.input"]
-    body: bytes = stream.read(REQUEST_BODY_MAX + 1)
-    if len(body) > REQUEST_BODY_MAX:
-        _discard(stream)
-        raise RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
-    return body
-
-
-def _discard(stream: Any) -> None:
-    """Read on, within reason: a client that cannot send its body to the end would not see the answer."""
-    for _ in range(_DISCARDED_PIECES):
-        if not stream.read(_PIECE):
-            return
+def _refused(error: Exception, request_id: str) -> HttpResponse:
+    refusal = _refusal(error, request_id)
+    return HttpResponse(refusal.status, awsjson.head(request_id), awsjson.error_body(refusal))
 
 
 def _refusal(error: Exception, request_id: str) -> AwsError:

@@ -7,28 +7,23 @@ import msgspec
 from hsmstore.domain.errors import AwsError
 from hsmstore.service.shapes import NOTHING, Response
 
-CONTENT_TYPE: Final = "application/x-amz-json-1.1"
+CONTENT_TYPE: Final = b"application/x-amz-json-1.1"
 
-Headers = list[tuple[str, str]]
-
-# Recorded from kms.us-east-2.amazonaws.com, success and error alike. The HTTP server adds
-# Date and Content-Length.
-_STANDING: Final[Headers] = [
-    ("Cache-Control", "no-cache, no-store, must-revalidate, private"),
-    ("Expires", "0"),
-    ("Pragma", "no-cache"),
-]
+# Recorded from kms.us-east-2.amazonaws.com, success and error alike.
+_HEAD: Final = (
+    b"X-Amzn-Requestid: %b\r\n"
+    b"Content-Type: %b\r\n"
+    b"Cache-Control: no-cache, no-store, must-revalidate, private\r\n"
+    b"Expires: 0\r\n"
+    b"Pragma: no-cache\r\n"
+)
 
 encode: Final = msgspec.json.Encoder().encode
 
 
-def headers(request_id: str, content_type: str = CONTENT_TYPE) -> Headers:
-    """Return the response's headers."""
-    return [
-        ("X-Amzn-Requestid", request_id),
-        ("Content-Type", content_type),
-        *_STANDING,
-    ]
+def head(request_id: str, content_type: bytes = CONTENT_TYPE) -> bytes:
+    """Return the response's header lines but for those that HTTP itself wants."""
+    return _HEAD % (request_id.encode(), content_type)
 
 
 def answer_body(response: Response) -> bytes:

@@ -22,7 +22,7 @@ from hsmstore.service.keystores import (
     delete_custom_key_store,
     update_custom_key_store,
 )
-from hsmstore.service.random import generate_random
+from hsmstore.service.random import generate_random, generate_random_promptly
 from hsmstore.service.shapes import Naming, Response
 from hsmstore.service.world import Call, World
 from hsmstore.wire import validation
@@ -39,12 +39,14 @@ class Access(StrEnum):
 class Operation:
     """One row: what the operation takes (its function's annotation says it), who serves it, what it does.
 
+    `promptly` serves what waits for nothing, in the server's loop, and returns None for the rest.
     `key_members` are the members of the request that name a key, by field.
     """
 
     name: str
     serve: Callable[[Any, Call, World], Response]
     access: Access
+    promptly: Callable[[Any, Call, World], Response | None] | None = None
     request: type[msgspec.Struct] = field(init=False)
     decode: Callable[[str], Any] = field(init=False)
     key_members: Mapping[str, Naming] = field(init=False)
@@ -70,7 +72,7 @@ _ROWS: Final = (
     Operation("DisconnectCustomKeyStore", disconnect_custom_key_store, _W),
     Operation("UpdateCustomKeyStore", update_custom_key_store, _W),
     Operation("DeleteCustomKeyStore", delete_custom_key_store, _W),
-    Operation("GenerateRandom", generate_random, _R),
+    Operation("GenerateRandom", generate_random, _R, generate_random_promptly),
     Operation("Encrypt", encrypt, _R),
     Operation("Decrypt", decrypt, _R),
     Operation("ReEncrypt", re_encrypt, _R),

@@ -1,43 +1,38 @@
-"""The HTTP server: Granian's WSGI worker, in this process.
+"""The HTTP server: one event loop for the sockets, a few threads for calls that wait.
 
-Granian forks a worker process by default. The HSM room must have no fork, and one process is smaller and
-quicker to start; the worker runs as well in a thread, as Granian itself has it on interpreters without a GIL.
+A call that waits for nothing, a draw from a live connection above all, is served in the loop's own thread: no
+hand-over, no contest for the interpreter's lock. Everything else is handed to the threads.
 """
 
+import asyncio
+import logging
+import resource
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final
-
-from granian.constants import HTTPModes, Interfaces
-from granian.server import MTServer
-from granian.server.mt import WorkerThread
+from contextlib import suppress
+from email.utils import formatdate
+from typing import Final
 
 from hsmstore.domain.errors import EnvironmentUnfit
-from hsmstore.wire.app import Application
+from hsmstore.wire.http import Application, Connection, Response, Work
+from hsmstore.wire.threads import Threads
+
+log = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
 GRACE: Final = 5.0  # seconds, at the end, for what is under way
-LOOK_UP: Final = 0.5  # seconds between two looks for a signal
+RESERVED_THREADS: Final = 2
+SPARE_FILES: Final = 256  # file descriptors for everything but clients
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds that another thread may keep the interpreter while the loop wants it. Python's 5 ms would be added
+to each system call of the loop for as long as some thread computes."""
 
 
-class _Interrupt(threading.Event):
-    """What Granian's main thread waits for.
-
-    Python runs a signal's handler in the main thread only, and a wait without end may sleep through a signal
-    that comes as it begins, or that the kernel gives to another thread.
-    """
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait, and look up now and then."""
-        while not super().wait(LOOK_UP if timeout is None else timeout):
-            if timeout is not None:
-                return False
-        return True
-
-
-class Server(MTServer):
-    """One worker in a thread. `run` returns after SIGTERM or SIGINT, when what was under way is answered."""
+class Server:
+    """Serves an application until SIGTERM or SIGINT."""
 
     def __init__(
         self,
@@ -46,51 +41,86 @@ class Server(MTServer):
         port: int,
         threads: int,
         *,
-        before_stop: Callable[[], object] | None = None,
+        real_time: Callable[[], float],
+        when_listening: Callable[[], object] = lambda: None,
+        before_stop: Callable[[], object] = lambda: None,
+        at_hangup: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take the application, where to listen, and how many threads may run it at once.
+        """Take the application, where to listen, and how many threads may wait for it.
 
-        `before_stop` is called at the signal: it lets go what would keep a thread.
+        `real_time` gives seconds since the epoch, for the Date header. `when_listening` and `at_hangup`
+        (SIGHUP) are called in a thread of their own; `before_stop` is called when it is to end, and lets go
+        what would keep a thread.
         """
-        super().__init__(
-            "hsmstore",
-            address=host,
-            port=port,
-            interface=Interfaces.WSGI,
-            blocking_threads=threads,
-            backlog=BACKLOG,
-            backpressure=BACKLOG,
-            http=HTTPModes.http1,
-            websockets=False,
-            log_enabled=False,
-        )
-        self._application = application
+        self.application = application
+        self.connections: set[Connection] = set()
+        self.now = 0
+        self.date = b""
+        self._address = (host, port)
+        self._threads = Threads(threads, "call")
+        self._reserved = Threads(RESERVED_THREADS, "reserved-call")
+        self._real_time = real_time
+        self._when_listening = when_listening
         self._before_stop = before_stop
-        self.main_loop_interrupt = _Interrupt()
-
-    def _check_gil(self) -> None:
-        """Run with the GIL, too: the worker needs none of what Granian's check protects."""
-
-    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerThread:
-        """Let neither the worker nor Granian's watch on it keep the process alive."""
-        worker = super()._spawn_worker(*args, **kwargs)
-        worker.inner.daemon = True
-        watch = threading.Thread(target=worker._watcher, daemon=True)  # noqa: SLF001  # offers no other way
-        worker._watch = watch.start  # type: ignore[method-assign]  # noqa: SLF001  # likewise
-        return worker
-
-    def _stop_workers(self) -> None:
-        """Answer what is under way, and wait no longer for a client that left its request half sent."""
-        if self._before_stop is not None:
-            self._before_stop()
-        for worker in self.wrks:
-            worker.terminate()  # type: ignore[no-untyped-call]  # Granian's
-            worker.inner.join(GRACE)
-        self.wrks.clear()
+        self._at_hangup = at_hangup
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
 
     def run(self) -> None:
-        """Serve until a signal comes."""
-        self.serve(target_loader=lambda: self._application, wrap_loader=False)
+        """Serve. Returns when what was under way at the signal is answered, or GRACE has passed."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        _allow_many_files()
+        asyncio.run(self._serve())
+
+    def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
+        """Do `work` in a thread and call `done` in the loop's; return False where the queue is full."""
+        threads = self._reserved if work.reserved else self._threads
+        return threads.submit(lambda: self._do(work, done))
+
+    def _do(self, work: Work, done: Callable[[Response | None], None]) -> None:
+        response = work.run()
+        try:
+            self._loop.call_soon_threadsafe(done, response)
+        except RuntimeError:  # the loop has ended: GRACE was not enough
+            log.warning("an answer came after the server had stopped")
+
+    async def _serve(self) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: _in_a_thread(self._at_hangup, "hangup"))
+        self._tick()
+        host, port = self._address
+        listener = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
+        _in_a_thread(self._when_listening, "announcer")
+        await self._stop.wait()
+        listener.close()
+        await self._drain()
+
+    def _tick(self) -> None:
+        """Once a second: tell the time, and look for clients that have gone to sleep."""
+        self.now += 1
+        self.date = b"Date: %b\r\n" % formatdate(self._real_time(), usegmt=True).encode()
+        for connection in list(self.connections):
+            connection.look()
+        self._loop.call_later(1.0, self._tick)
+
+    async def _drain(self) -> None:
+        """Answer what is under way, and wait no longer for a client that left its request half sent."""
+        self._before_stop()
+        for connection in list(self.connections):
+            connection.drain()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty(), GRACE)
+        self._threads.end()
+        self._reserved.end()
+
+    async def _empty(self) -> None:
+        """Wait until no connection is left."""
+        while self.connections:
+            left = next(iter(self.connections))
+            await left.lost.wait()
 
 
 def require_free(host: str, port: int) -> None:
@@ -110,3 +140,15 @@ def require_free(host: str, port: int) -> None:
                 f"cannot listen on {host}:{port}: {error.strerror}",
                 "stop what listens there, or choose another with --port",
             ) from error
+
+
+def _in_a_thread(call: Callable[[], object], name: str) -> None:
+    threading.Thread(target=call, name=name, daemon=True).start()
+
+
+def _allow_many_files() -> None:
+    """Take as many file descriptors as the system grants without asking: each client needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

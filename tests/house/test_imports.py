@@ -17,7 +17,7 @@ from tests.house.tidy import ROOT
 
 OFFENCES = {
     "hsmstore/domain/limits.py": (
-        "import hsmstore.service, transitions, pkcs11, sqlalchemy, falcon, granian, typer, yaml"
+        "import hsmstore.service, transitions, pkcs11, sqlalchemy, falcon, httptools, typer, yaml"
     ),
     "hsmstore/wire/__init__.py": "import hsmstore.storage",
 }
