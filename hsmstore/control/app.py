@@ -92,9 +92,9 @@ def management_application(world: World, health: Health) -> falcon.App[falcon.Re
 
 
 def _body(request: falcon.Request) -> dict[str, Any]:
-    body = request.bounded_stream.read(REQUEST_BODY_MAX + 1)
-    if len(body) > REQUEST_BODY_MAX:
+    if (request.content_length or 0) > REQUEST_BODY_MAX:
         raise CloudHsmInvalidRequestException(f"The body is larger than {REQUEST_BODY_MAX} bytes.")
+    body = request.bounded_stream.read()
     if not body:
         return {}
     try:

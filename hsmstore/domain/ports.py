@@ -1,6 +1,6 @@
 """What the services need of the world. The adapters stand behind these; `bootstrap.py` puts them there."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -12,7 +12,6 @@ from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keyports import KeyUnit
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 from hsmstore.domain.lease import UNENDING, Lease
-from hsmstore.domain.notices import Notice
 from hsmstore.domain.tokenkeys import TokenKeys
 
 
@@ -391,17 +390,3 @@ class Registry(Protocol):
             Conflict: at the end, where the database could not order it among the others.
 
         """
-
-
-class Notices(Protocol):
-    """What other replicas, and this one, have committed to the registry. A hint, never the truth itself."""
-
-    def start(self, hear: Callable[[Notice], None]) -> None:
-        """Call `hear` for each notice, in a thread of the notices' own and one at a time.
-
-        Notices may come twice or be lost with the connection; after every connect, the first included,
-        `hear` is called for ANYTHING. Where it raises, it is called for ANYTHING again a little later.
-        """
-
-    def stop(self) -> None:
-        """End after the call under way. Idempotent."""

@@ -16,8 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from hsmstore.domain.errors import EnvironmentUnfit
-from hsmstore.domain.notices import ANYTHING, Notice, Topic
-from hsmstore.domain.ports import Notices
+from hsmstore.domain.notices import ANYTHING, Notice, Notices, Topic
 from hsmstore.storage.engine import open_engine
 from hsmstore.storage.purpose import Purpose
 

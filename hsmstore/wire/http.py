@@ -98,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[Request, bytes]] = deque()
         self._since = server.now
         self._persistence = b""
+        self._with_body = True
         self._partial = False  # a request has begun to come
         self._busy = False  # one is being worked on
         self._clogged = False  # the client does not read
@@ -211,6 +212,7 @@ class Connection(asyncio.Protocol):
 
     def _take(self, request: Request, persistence: bytes) -> None:
         self._persistence = persistence
+        self._with_body = request.method != b"HEAD"
         answer = self._begin(request)
         if isinstance(answer, Response):
             self._write(answer)
@@ -239,7 +241,14 @@ class Connection(asyncio.Protocol):
         persistence = _CLOSE if self._last else self._persistence
         self._transport.write(
             b"%b%b%b%bContent-Length: %d\r\n\r\n%b"
-            % (_STATUS_LINES[status], headers, self._server.date, persistence, len(body), body)
+            % (
+                _STATUS_LINES[status],
+                headers,
+                self._server.date,
+                persistence,
+                len(body),
+                body if self._with_body else b"",
+            )
         )
         self._since = self._server.now
         if persistence is _CLOSE:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.wire.http import Request, Response
 
 Environ = dict[str, Any]
@@ -32,6 +33,7 @@ def run(application: WsgiApplication, request: Request) -> Response:
 def _environ(request: Request) -> Environ:
     path, _, query = request.target.partition(b"?")
     body = request.body or b""
+    length = len(body) if request.body is not None else REQUEST_BODY_MAX + 1  # of which nothing was kept
     variables = {
         _CGI.get(name, "HTTP_" + name.decode("latin-1").upper().replace("-", "_")): value.decode("latin-1")
         for name, value in request.headers.items()
@@ -45,7 +47,7 @@ def _environ(request: Request) -> Environ:
         "SERVER_NAME": variables.get("HTTP_HOST", "").partition(":")[0] or "localhost",
         "SERVER_PORT": variables.get("HTTP_HOST", "").partition(":")[2] or "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": str(length),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(body),

@@ -15,6 +15,7 @@ from hsmstore.wire.http import (
     HEADERS_MAX,
     IDLE_PATIENCE,
     REQUEST_PATIENCE,
+    Application,
     Connection,
     Request,
     Response,
@@ -82,7 +83,8 @@ class House:
     """The surroundings of one connection."""
 
     def __init__(self, *, room: bool = True) -> None:
-        self.application = Echo()
+        self.echo = Echo()
+        self.application: Application = self.echo
         self.connections: set[Connection] = set()
         self.now = 0
         self.date = b"Date: today\r\n"
@@ -138,7 +140,7 @@ def test_request_and_answer(house: House) -> None:
         b"body", target=b"/p?q=1"
     )
     headers = {b"host": b"h", b"x-one": b"1", b"x-two": b"a,b", b"content-length": b"4"}
-    assert house.application.requests == [Request(b"POST", b"/p?q=1", headers, b"body")]
+    assert house.echo.requests == [Request(b"POST", b"/p?q=1", headers, b"body")]
     assert not house.wire.closed
 
 
@@ -211,6 +213,11 @@ def test_http_1_0() -> None:
     assert kept == answer(b"", b"Connection: keep-alive\r\n")
 
 
+def test_head(house: House) -> None:
+    """The answer to HEAD says how long it would be, and is not sent."""
+    assert house.send(post(b"").replace(b"POST", b"HEAD")) == answer(b"")[: -len(b"/ ")]
+
+
 def test_expect_continue(house: House) -> None:
     """A client that waits for leave to send its body gets it."""
     assert house.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n") == (
@@ -237,7 +244,7 @@ def test_trailers_are_no_headers(house: House) -> None:
     """What comes after a chunked body does not change the headers."""
     chunked = b"Transfer-Encoding: chunked\r\nX: 1\r\n\r\n2\r\nok\r\n0\r\nX: 2\r\nHost: other\r\n\r\n"
     assert house.send(HEAD + chunked) == answer(b"ok")
-    assert house.application.requests[0].headers[b"x"] == b"1"
+    assert house.echo.requests[0].headers[b"x"] == b"1"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +271,7 @@ def test_refused(house: House, sent: bytes) -> None:
         b"Content-Length: 0\r\n\r\n"
     )
     assert house.wire.closed
-    assert house.application.requests == []
+    assert house.echo.requests == []
 
 
 def test_connect_is_refused(house: House) -> None:
