@@ -1,0 +1,1 @@
+"""What spin finds in the model of the gate."""
