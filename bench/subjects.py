@@ -35,10 +35,10 @@ def measure(terms: Terms) -> dict[str, Figures]:
 
 def _hsmstore(terms: Terms) -> Figures:
     figures: Figures = {}
-    with _serving(terms, _serve_command, None) as (port, _, seconds):
+    with _serving(terms, serve_command, None) as (port, _, seconds):
         figures["start to first answer, first, s"] = seconds
-        key_store_id = _connected_key_store(port)
-    with _serving(terms, _serve_command, key_store_id) as (port, program, seconds):
+        key_store_id = connected_key_store(port)
+    with _serving(terms, serve_command, key_store_id) as (port, program, seconds):
         figures["start to first answer, second, s"] = seconds
         request = client.generate_random(port, key_store_id)
         constant.write(client.send(port, request), _answer_file(terms))
@@ -65,7 +65,8 @@ def _moto(terms: Terms) -> Figures:
         return figures | load.with_boto3(port, None, terms.seconds)
 
 
-def _serve_command(port: int, terms: Terms) -> list[str]:
+def serve_command(port: int, terms: Terms) -> list[str]:
+    """Return the command that serves on `port`."""
     command = [str(_BIN / "hsmstore"), "serve", "--no-demo", "--profile", "instant", "--port", str(port)]
     return [*command, "--threads", str(terms.threads), "--data-dir", str(terms.directory / "data")]
 
@@ -88,7 +89,7 @@ def _serving(terms: Terms, command: Any, key_store_id: str | None) -> Iterator[t
     port = free_port()
     request = client.generate_random(port, key_store_id)
     with running(command(port, terms), terms.directory / "server.log") as program:
-        while not _answers(port, request):
+        while not answers(port, request):
             program.require_alive()
             if monotonic() - program.started > _START_WITHIN:
                 raise RuntimeError(f"no answer within {_START_WITHIN:.0f} s")
@@ -96,14 +97,15 @@ def _serving(terms: Terms, command: Any, key_store_id: str | None) -> Iterator[t
         yield port, program, monotonic() - program.started
 
 
-def _answers(port: int, request: Request) -> bool:
+def answers(port: int, request: Request) -> bool:
+    """Tell whether the request is answered with 200."""
     try:
         return client.send(port, request).status == 200
     except OSError:
         return False
 
 
-def _connected_key_store(port: int) -> str:
+def connected_key_store(port: int) -> str:
     """Make a cluster and a key store on it, and connect."""
     cluster = client.manage(port, "/clusters", {"KmsuserPassword": _PASSWORD})
     kms = client.client(port)

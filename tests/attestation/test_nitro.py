@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from hsmstore.attestation import chain, nitro
+from hsmstore.attestation import chain, nitro, verifying
 from hsmstore.attestation.chain import Chain
 from hsmstore.attestation.minting import Claims, Module
 from hsmstore.attestation.nitro import (
@@ -18,6 +20,7 @@ from hsmstore.attestation.nitro import (
 from hsmstore.attestation.pki import Authority
 from hsmstore.attestation.untrusting import NoAttestation
 from hsmstore.domain.attestation import AttestationBusy, AttestationRefused, Check, NothingTrusted
+from hsmstore.system.clock import monotonic
 from hsmstore.system.entropy import SystemEntropy
 from tests.attestation.cms import read_envelope
 from tests.attestation.conftest import NOW, Mint, Recipient
@@ -131,6 +134,35 @@ class _SlowTurn(threading.Semaphore):
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - threading's
         self._watch.time += self._seconds
         return super().acquire(blocking, timeout)
+
+
+def test_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, root: Authority, mint: Mint, recipient: Recipient
+) -> None:
+    """However many come at once, one document is verified at a time, and everybody has an answer."""
+    verify, inside, most = verifying.verify, [0], [0]
+
+    def counted(*arguments: Any) -> Any:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        try:
+            return verify(*arguments)
+        finally:
+            inside[0] -= 1
+
+    monkeypatch.setattr(verifying, "verify", counted)
+    attestation = NitroAttestation(frozenset([root.der]), SystemEntropy(), monotonic)
+    document = mint(Claims(public_key=recipient.spki))
+
+    def answered(_: int) -> bool:
+        try:
+            return attestation.verify(document, NOW).public_key == recipient.spki
+        except AttestationBusy:
+            return True
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(answered, range(300)))
+    assert most == [1]
 
 
 def test_no_root_no_document() -> None:

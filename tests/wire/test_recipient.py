@@ -171,6 +171,68 @@ def test_longer_keys(trusting: Server, root: Authority, bits: int) -> None:
     assert len(envelope.opened(longer.key)) == 32
 
 
+# The other operations that take a Recipient.
+
+
+@pytest.fixture(scope="module")
+def key(store: Played) -> str:
+    """Return a KMS key in the key store."""
+    made = store.kms.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=store.store)
+    key_id: str = made["KeyMetadata"]["KeyId"]
+    return key_id
+
+
+@pytest.mark.aws_documented
+def test_decrypt(store: Played, key: str, document: bytes, recipient: Recipient) -> None:
+    """Decrypt gives the plaintext to the enclave alone; what else it answers stays."""
+    plaintext = bytes(range(256)) * 16
+    blob = store.kms.encrypt(KeyId=key, Plaintext=plaintext, EncryptionContext={"a": "b"})["CiphertextBlob"]
+    given = {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": document}
+    answer = store.kms.decrypt(CiphertextBlob=blob, EncryptionContext={"a": "b"}, Recipient=given)
+    assert answer.keys() == {
+        *("KeyId", "EncryptionAlgorithm", "CiphertextForRecipient", "ResponseMetadata"),
+    }
+    assert len(answer["CiphertextForRecipient"]) == 4573
+    assert read_envelope(answer["CiphertextForRecipient"]).opened(recipient.key) == plaintext
+
+
+@pytest.mark.aws_documented
+@pytest.mark.parametrize("asked", [{"KeySpec": "AES_256"}, {"KeySpec": "AES_128"}, {"NumberOfBytes": 1024}])
+def test_generate_data_key(
+    store: Played, key: str, document: bytes, recipient: Recipient, asked: dict[str, Any]
+) -> None:
+    """GenerateDataKey seals the data key; CiphertextBlob is the same key, encrypted under the KMS key."""
+    given = {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": document}
+    answer = store.kms.generate_data_key(KeyId=key, Recipient=given, **asked)
+    assert answer.keys() == {"CiphertextBlob", "CiphertextForRecipient", "KeyId", "ResponseMetadata"}
+    opened = read_envelope(answer["CiphertextForRecipient"]).opened(recipient.key)
+    assert opened == store.kms.decrypt(CiphertextBlob=answer["CiphertextBlob"])["Plaintext"]
+
+
+@pytest.mark.inferred(
+    reason="Validation comes before authorisation and state; recorded for authorisation only."
+)
+def test_order_of_refusals_of_a_key(store: Played, key: str, document: bytes) -> None:
+    """A missing member comes first, then the document, then the blob and the state of the key."""
+    kms, good = store.kms, {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": document}
+    bad = {**good, "AttestationDocument": b"x"}
+    assert refusal(kms.decrypt, CiphertextBlob=b"y", Recipient=bad).code == "ValidationException"
+    assert refusal(kms.decrypt, CiphertextBlob=b"y", Recipient=good).code == "InvalidCiphertextException"
+    assert refusal(kms.decrypt, Recipient=bad).message == "CiphertextBlob is required."
+    neither = refusal(kms.generate_data_key, KeyId=key, Recipient=bad)
+    assert neither.message == "Please specify either number of bytes or key spec."
+    asked = {"KeyId": key, "KeySpec": "AES_256"}
+    assert "check that failed" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
+    kms.disable_key(KeyId=key)
+    try:
+        assert "check that failed" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
+        assert refusal(kms.generate_data_key, Recipient=good, **asked).code == "DisabledException"
+    finally:
+        kms.enable_key(KeyId=key)
+    dry = refusal(kms.generate_data_key, Recipient=good, DryRun=True, **asked)
+    assert dry.code == "DryRunOperationException"
+
+
 # What is refused.
 
 
