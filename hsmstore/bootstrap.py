@@ -32,8 +32,8 @@ from hsmstore.service import lifecycle
 from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.keys.material import sweep
 from hsmstore.service.settling import settle
-from hsmstore.service.world import World
-from hsmstore.settings import Settings
+from hsmstore.service.world import Terms, World
+from hsmstore.settings import RELOADED, BadSetting, Loaded, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.certificates import X509Certificates
@@ -57,13 +57,16 @@ CRYPTO_OFFICER_PIN: Final = "crypto-officer.pin"
 KMSUSER_PASSWORD: Final = "kmsuser.password"  # noqa: S105  # a file name
 
 
-def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `when_ready` is called once, in a thread of its own, with the URL.
+def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; at SIGHUP read the settings again.
+
+    `when_ready` is called once, in a thread of its own, with the URL.
 
     Raises:
         EnvironmentUnfit: the machine cannot run it as it stands.
 
     """
+    settings = loaded.settings
     _log_to_stderr(settings.log_level)
     require_free(settings.host, settings.port)
     with owned(settings.data_dir), open_world(settings) as world:
@@ -77,6 +80,7 @@ def serve(settings: Settings, when_ready: Callable[[str], None]) -> None:
             real_time=real_time,
             when_listening=partial(_announce, settings, health, when_ready),
             before_stop=world.faults.end,
+            at_hangup=partial(_reload, world, loaded),
         )
         ticker = Ticker(world)
         lifecycle.resume_elsewhere(world)
@@ -111,8 +115,7 @@ def open_world(settings: Settings) -> Iterator[World]:
         registry=registry,
         hsm=_hsm(settings),
         home=Scope(settings.account, settings.region),
-        profile=settings.profile,
-        key_store_quota=settings.key_store_quota,
+        terms=Terms(profile=settings.profile, key_store_quota=settings.key_store_quota),
         faults=FaultPlan(registry, clock, holds=settings.threads - 1),
         checkpoint=checkpoint(settings.crash_at),
     )
@@ -378,6 +381,22 @@ def _log_to_stderr(level: str) -> None:
         level=level.upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
+
+
+def _reload(world: World, loaded: Loaded) -> None:
+    """Let what may change while the server runs be as the settings say by now."""
+    try:
+        settings = loaded.again().settings
+    except BadSetting as error:
+        log.warning("the settings stay as they are: %s", error)
+        return
+    world.terms.profile = settings.profile
+    world.terms.key_store_quota = settings.key_store_quota
+    logging.getLogger().setLevel(settings.log_level.upper())
+    log.warning("the settings were read again")
+    for name in settings.__struct_fields__:
+        if name not in RELOADED and getattr(settings, name) != getattr(loaded.settings, name):
+            log.warning("%s takes effect at the next start", name)
 
 
 def _announce(settings: Settings, health: Health, when_ready: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -231,11 +232,19 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 """Every setting, in the order of `Settings`."""
 
 
+RELOADED: Final = ("profile", "key_store_quota", "log_level")
+"""What SIGHUP changes in a server that runs."""
+
+
 class Loaded(NamedTuple):
-    """Settings, and for each field where its value came from, such as `HSMSTORE_PORT`."""
+    """Settings, and for each field where its value came from, such as `HSMSTORE_PORT`.
+
+    `again` settles them anew, from the same options and from the files as they are by then.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    again: Callable[[], "Loaded"]
 
 
 class _Source(NamedTuple):
@@ -262,7 +271,7 @@ def load(options: Mapping[str, object], environment: Mapping[str, str], config: 
         if source is not None:
             values[name] = _converted(name, source)
             origins[name] = source.label(name)
-    return Loaded(Settings(**values), origins)
+    return Loaded(Settings(**values), origins, partial(load, options, environment, config))
 
 
 def checked(name: str, text: str, source: str) -> str:

@@ -27,7 +27,8 @@ def serve(
 
     Every option may also stand in the environment (--data-dir as HSMSTORE_DATA_DIR) and in a TOML file
     (as data_dir), whose name is given with --config or HSMSTORE_CONFIG. The command line wins over the
-    environment, the environment over the file.
+    environment, the environment over the file. SIGHUP has the file read again; profile, key_store_quota and
+    log_level change at once.
     """
     _refuse_what_is_for_clients(context.obj)
     if print_settings:
@@ -35,7 +36,7 @@ def serve(
         return
     from hsmstore import bootstrap  # noqa: PLC0415 - the server's libraries, which no other command needs
 
-    bootstrap.serve(loaded.settings, functools.partial(welcome.welcome, loaded.settings, as_json=as_json))
+    bootstrap.serve(loaded, functools.partial(welcome.welcome, loaded.settings, as_json=as_json))
 
 
 def _refuse_what_is_for_clients(invocation: Invocation) -> None:

@@ -42,7 +42,7 @@ class Health:
         response.media = {
             "status": self.status,
             "version": __version__,
-            "profile": self._world.profile,
+            "profile": self._world.terms.profile,
             "account": self._world.home.account,
             "region": self._world.home.region,
         }

@@ -101,9 +101,9 @@ def create_custom_key_store(
             if not _is_same(world, namesake, request, call.scope):
                 raise _name_in_use(namesake.name)
             return CreateCustomKeyStoreResponse(custom_key_store_id=namesake.id)
-        if unit.count_key_stores(call.scope) >= world.key_store_quota:
+        if unit.count_key_stores(call.scope) >= world.terms.key_store_quota:
             raise LimitExceededException(
-                f"Account {call.scope.account} already has {world.key_store_quota} custom key stores in"
+                f"Account {call.scope.account} already has {world.terms.key_store_quota} custom key stores in"
                 f" Region {call.scope.region}."
             )
         key_store_id = new_key_store_id(world.entropy.random_bytes)

@@ -263,7 +263,7 @@ def _is_held(world: World, store: KeyStore) -> bool:
 
 def _duration(world: World, store: KeyStore, phase: Phase) -> float:
     """Return how many seconds the phase takes, what faults add to it included."""
-    pace = PHASES[world.profile, store.type]
+    pace = PHASES[world.terms.profile, store.type]
     late = world.faults.meet(_occasion(store, phase), {Effect.LATENCY})
     return (pace.connect if phase is Phase.CONNECT else pace.disconnect) + sum(f.seconds for f in late)
 

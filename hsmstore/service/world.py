@@ -85,6 +85,14 @@ class Turns:
             return self._locks.setdefault(key_store_id, threading.Lock())
 
 
+@dataclass(slots=True, kw_only=True)
+class Terms:
+    """What may change while the process runs: at SIGHUP the settings are read again."""
+
+    profile: Profile
+    key_store_quota: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Everything outside the services, behind ports, and what this process knows of it.
@@ -100,8 +108,7 @@ class World:
     registry: Registry
     hsm: Hsm
     home: Scope
-    profile: Profile
-    key_store_quota: int
+    terms: Terms
     faults: FaultPlan
     checkpoint: Callable[[Checkpoint], None]
     gate: Gate = field(default_factory=Gate)
