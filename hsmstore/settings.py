@@ -85,7 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "or the minutes that AWS documents."
         ),
     ] = Profile.LIFELIKE
-    threads: Annotated[int, Meta(description="Threads that serve requests.", ge=1, le=256)] = 2
+    threads: Annotated[
+        int, Meta(description="Threads for calls that wait for the registry or an HSM.", ge=1, le=256)
+    ] = 4
     demo: Annotated[
         bool, Meta(description="On the very first start, make a key store named demo and connect it.")
     ] = True

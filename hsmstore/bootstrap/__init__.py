@@ -1,0 +1,149 @@
+"""Where the ports meet their adapters: the only room that names concrete classes.
+
+It makes a world from settings, puts the applications in front of it, and ends both in order.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from hsmstore.bootstrap.examining import examine
+from hsmstore.bootstrap.parts import (
+    log_to_stderr,
+    open_sealer,
+    open_world,
+)
+from hsmstore.bootstrap.tokens import serve_token
+from hsmstore.control.app import Health, management_application
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.service import lifecycle
+from hsmstore.service.settling import settle
+from hsmstore.service.world import World
+from hsmstore.settings import RELOADED, BadSetting, Loaded, Settings
+from hsmstore.storage.migrations import SchemaState, current_state, upgrade
+from hsmstore.system.clock import real_time
+from hsmstore.system.ownership import owned
+from hsmstore.wire.app import KmsApplication
+from hsmstore.wire.server import Server, require_free
+
+__all__ = ["examine", "open_world", "registry_state", "serve", "serve_token", "upgrade_registry"]
+
+log = logging.getLogger(__name__)
+
+TICK: Final = 0.1  # seconds between two looks at what is due
+TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
+
+
+def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; at SIGHUP read the settings again.
+
+    `when_ready` is called once, in a thread of its own, with the URL.
+
+    Raises:
+        EnvironmentUnfit: the machine cannot run it as it stands.
+
+    """
+    settings = loaded.settings
+    log_to_stderr(settings.log_level)
+    require_free(settings.host, settings.port)
+    with owned(settings.data_dir), open_world(settings) as world:
+        health = Health(world)
+        application = KmsApplication(world, management_application(world, health))
+        server = Server(
+            application,
+            settings.host,
+            settings.port,
+            settings.threads,
+            real_time=real_time,
+            when_listening=partial(_announce, settings, health, when_ready),
+            before_stop=world.faults.end,
+            at_hangup=partial(_reload, world, loaded),
+        )
+        ticker = Ticker(world)
+        lifecycle.resume_elsewhere(world)
+        ticker.start()
+        try:
+            server.run()
+        finally:
+            health.status = "draining"
+            ticker.stop()
+
+
+class Ticker(threading.Thread):
+    """Settles what is due when nobody looks; at first it logs in again wherever a row says CONNECTED."""
+
+    def __init__(self, world: World) -> None:
+        """Take the world to keep moving."""
+        super().__init__(name="ticker", daemon=True)
+        self._world = world
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Tick until told to stop; a tick that fails is logged and the next one tries again."""
+        self._guarded(lifecycle.resume)
+        went = True
+        while not self._stopping.wait(TICK if went else TICK_AFTER_FAILURE):
+            went = self._guarded(settle) is True
+
+    def stop(self) -> None:
+        """End after the tick under way."""
+        self._stopping.set()
+        self.join()
+
+    def _guarded(self, step: Callable[[World], bool | None]) -> bool | None:
+        try:
+            return step(self._world)
+        except EnvironmentUnfit as error:
+            log.warning("the ticker could not %s: %s", step.__name__, error)
+        except Exception:
+            log.exception("the ticker could not %s", step.__name__)
+        return None
+
+
+def upgrade_registry(settings: Settings) -> None:
+    """Bring the registry's schema to this version.
+
+    Raises:
+        EnvironmentUnfit: the registry cannot be used, or a server is using it.
+
+    """
+    with owned(settings.data_dir):
+        open_sealer(settings)
+        upgrade(settings.registry_url)
+
+
+def registry_state(settings: Settings) -> SchemaState:
+    """Return how the registry's schema stands.
+
+    Raises:
+        EnvironmentUnfit: the registry cannot be used.
+
+    """
+    return current_state(settings.registry_url)
+
+
+def _reload(world: World, loaded: Loaded) -> None:
+    """Let what may change while the server runs be as the settings say by now."""
+    try:
+        settings = loaded.again().settings
+    except BadSetting as error:
+        log.warning("the settings stay as they are: %s", error)
+        return
+    world.terms.profile = settings.profile
+    world.terms.key_store_quota = settings.key_store_quota
+    logging.getLogger().setLevel(settings.log_level.upper())
+    log.warning("the settings were read again")
+    for name in settings.__struct_fields__:
+        if name not in RELOADED and getattr(settings, name) != getattr(loaded.settings, name):
+            log.warning("%s takes effect at the next start", name)
+
+
+def _announce(settings: Settings, health: Health, when_ready: Callable[[str], None]) -> None:
+    """Say that the port accepts."""
+    wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
+    host = wildcard.get(settings.host, settings.host)
+    health.status = "ok"
+    shown = f"[{host}]" if ":" in host else host
+    when_ready(f"http://{shown}:{settings.port}")

@@ -1,0 +1,106 @@
+"""The adapters and the world that they make, from settings."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hsmstore.attestation.untrusting import NoAttestation
+from hsmstore.domain.attestation import Attestation
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.ports import Entropy
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
+from hsmstore.service.faultplan import FaultPlan
+from hsmstore.service.world import Terms, World
+from hsmstore.settings import Settings
+from hsmstore.storage.migrations import SchemaState, current_state, upgrade
+from hsmstore.storage.registry import SqlRegistry
+from hsmstore.system.certificates import X509Certificates
+from hsmstore.system.checkpoint import checkpoint
+from hsmstore.system.clock import SystemClock, monotonic
+from hsmstore.system.entropy import SystemEntropy
+from hsmstore.system.sealing import AesGcmSealer, open_master_key
+
+
+@contextmanager
+def open_world(settings: Settings) -> Iterator[World]:
+    """Make a world: migrate the registry, open the master key; close everything at the end.
+
+    Raises:
+        EnvironmentUnfit: registry, master key or an attestation root cannot be used.
+
+    """
+    entropy = SystemEntropy()
+    attestation = open_attestation(settings, entropy)
+    sealer = open_sealer(settings)
+    upgrade(settings.registry_url)
+    registry = SqlRegistry(settings.registry_url)
+    clock = open_clock(registry)
+    world = World(
+        clock=clock,
+        entropy=entropy,
+        sealer=sealer,
+        certificates=X509Certificates(),
+        attestation=attestation,
+        registry=registry,
+        hsm=open_hsm(settings),
+        home=Scope(settings.account, settings.region),
+        terms=Terms(profile=settings.profile, key_store_quota=settings.key_store_quota),
+        faults=FaultPlan(registry, clock, holds=settings.threads - 1),
+        checkpoint=checkpoint(settings.crash_at),
+    )
+    try:
+        yield world
+    finally:
+        world.gate.shut_all()
+        world.hsm.close()
+        registry.close()
+
+
+def open_sealer(settings: Settings) -> AesGcmSealer:
+    """Open the master key before the registry exists: afterwards a missing key is a lost key."""
+    entropy = SystemEntropy()
+    fresh = current_state(settings.registry_url) is SchemaState.EMPTY
+    key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
+    return AesGcmSealer(key, entropy)
+
+
+def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
+    """Trust the configured roots; a server without one is spared the 30 ms that X.509 takes to load."""
+    if not settings.attestation_root:
+        return NoAttestation()
+    from hsmstore.attestation.nitro import NitroAttestation  # noqa: PLC0415  # see above
+    from hsmstore.attestation.roots import load_roots  # noqa: PLC0415
+
+    return NitroAttestation(load_roots(settings.attestation_root), entropy, monotonic)
+
+
+def open_clock(registry: SqlRegistry) -> SystemClock:
+    """Run on from where the registry stands, even where the machine's clock has been set back since."""
+    with registry.reading() as unit:
+        return SystemClock(unit.clock(), not_before=unit.latest_change() or 0.0)
+
+
+def open_hsm(settings: Settings) -> Pkcs11Hsm:
+    """Make the HSM room; nothing is loaded yet."""
+    return Pkcs11Hsm(
+        settings.data_dir / "hsm",
+        monotonic,
+        profile=settings.pkcs11_profile,
+        module=module_of(settings),
+    )
+
+
+def module_of(settings: Settings) -> str | None:
+    """Return the path of the module that is to be loaded instead of the profile's."""
+    return None if settings.pkcs11_module is None else str(settings.pkcs11_module)
+
+
+def log_to_stderr(level: str) -> None:
+    """Write the log to standard error, from this severity on."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
