@@ -49,7 +49,7 @@ def _row(*cells: str) -> str:
 
 
 def _words(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(re.sub(r"(?<=\w-)\n\s+", "", text).split())  # a line may end at a hyphen
 
 
 def test_documented_exit_codes() -> None:
