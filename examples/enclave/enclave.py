@@ -24,10 +24,24 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 IMAGE = "ab" * 48  # what the build of an enclave's image prints as PCR0
 
 
-def attestation_document(public_key: bytes, pki: Path, place: Path) -> bytes:
-    """Return a document for the key. In an enclave this is one call to the Nitro Secure Module, /dev/nsm."""
+def attestation_document(public_key: bytes, pki: Path, endpoint: str, place: Path) -> bytes:
+    """Return a document for the key. In an enclave this is one call to the Nitro Secure Module, /dev/nsm.
+
+    It is valid by the simulator's clock, which may have been set.
+    """
     (place / "public.der").write_bytes(public_key)
-    command = [sys.executable, "-m", "hsmstore", "attest", "mint", "--pki", str(pki), "--pcr", f"0={IMAGE}"]
+    command = [
+        sys.executable,
+        "-m",
+        "hsmstore",
+        "--endpoint",
+        endpoint,
+        "attest",
+        "mint",
+        "--at",
+        "simulator",
+    ]
+    command += ["--pki", str(pki), "--pcr", f"0={IMAGE}"]
     command += ["--public-key", str(place / "public.der"), "--out", str(place / "document")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return (place / "document").read_bytes()
@@ -102,7 +116,7 @@ def main() -> None:
     public_key = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        document = attestation_document(public_key, arguments.pki, place)
+        document = attestation_document(public_key, arguments.pki, arguments.endpoint, place)
         sealed = draw(kms, document, arguments.bytes, arguments.store)
         plaintext = opened_by_openssl(sealed, key, place)
     if plaintext != opened_by_hand(sealed, key) or len(plaintext) != arguments.bytes:

@@ -139,7 +139,7 @@ def chain_templates(at: float, region: str, instance_id: str, module_id: str, ta
     now = datetime.fromtimestamp(int(at), UTC)
     return [
         _authority(f"{tag}.{region}.{ROOT_NAME}", now, _REGION_LIFE, 2),
-        _authority(f"{tag[::-1]}.zonal.{region}.{ROOT_NAME}", now, _ZONE_LIFE, 1),
+        _authority(f"{tag[::-1]}.zonal.{region}.{ROOT_NAME}", now, _ZONE_LIFE, 1, located=True),
         Template(
             name=_name(f"{instance_id}.{region}.{ROOT_NAME}", located=True),
             start=now - _LEAF_BACK_DATED,
@@ -158,9 +158,11 @@ def chain_templates(at: float, region: str, instance_id: str, module_id: str, ta
     ]
 
 
-def _authority(common_name: str, now: datetime, life: timedelta, path_length: int) -> Template:
+def _authority(
+    common_name: str, now: datetime, life: timedelta, path_length: int, *, located: bool = False
+) -> Template:
     return Template(
-        name=_name(common_name),
+        name=_name(common_name, located=located),
         start=now - _BACK_DATED,
         end=now + life,
         constraints=x509.BasicConstraints(ca=True, path_length=path_length),

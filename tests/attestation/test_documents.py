@@ -1,7 +1,7 @@
 """Which documents are taken and which are not, and by which check."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha384
 from typing import Any
 
@@ -10,6 +10,7 @@ from cryptography import x509
 
 from hsmstore.attestation.broken import KINDS, broken
 from hsmstore.attestation.brokenkeys import modulus, spki
+from hsmstore.attestation.document import open_sign1, read_payload
 from hsmstore.attestation.minting import Claims, Draft, Module, measured
 from hsmstore.attestation.pki import Authority, new_root
 from hsmstore.attestation.roots import aws_root
@@ -148,6 +149,38 @@ def test_layout(mint: Mint, recipient: Recipient) -> None:
         places = [blob.index(name.encode()) for name in [*names, "user_data", "nonce"]]
         assert places == sorted(places)
     assert len(made) - len(REAL) < 300
+
+
+def test_certificates_have_the_shape_of_real_ones(mint: Mint, recipient: Recipient) -> None:
+    """Each of the five has a real one's extensions, key usage, pathLen and names, and lives as long."""
+    made, real = (_certificates(blob) for blob in (mint(Claims(public_key=recipient.spki)), REAL))
+    assert len(made) == len(real) == 5
+    for ours, theirs in zip(made, real, strict=True):
+        assert _extensions(ours) == _extensions(theirs)
+        assert {name.oid for name in ours.subject} == {name.oid for name in theirs.subject}
+        assert ours.signature_algorithm_oid == theirs.signature_algorithm_oid
+        assert abs(_life(ours) - _life(theirs)) <= timedelta(days=1)
+    assert made[0].subject != real[0].subject
+    assert _life(made[4]) == _life(real[4]) == timedelta(hours=3, seconds=3)
+
+
+def _certificates(blob: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a document, from root to leaf."""
+    document = read_payload(open_sign1(blob).payload)
+    return [x509.load_der_x509_certificate(der) for der in (*document.cabundle, document.certificate)]
+
+
+def _extensions(certificate: x509.Certificate) -> dict[x509.ObjectIdentifier, object]:
+    """Return what extensions there are, how critical, and what those say that name nobody."""
+    said = (x509.BasicConstraints, x509.KeyUsage)
+    return {
+        extension.oid: (extension.critical, extension.value if isinstance(extension.value, said) else None)
+        for extension in certificate.extensions
+    }
+
+
+def _life(certificate: x509.Certificate) -> timedelta:
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc
 
 
 @pytest.mark.parametrize(

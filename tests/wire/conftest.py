@@ -1,11 +1,15 @@
-"""Every test of the wire says how we know that AWS does so. And a place for keys."""
+"""Every test of the wire says how we know that AWS does so. And a place for keys, and an enclave."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from docs.generate import EVIDENCE
-from tests.server import Server
+from hsmstore.attestation.pki import ROOT_FILE, Authority, new_root, save_root
+from tests.attestation.conftest import Recipient, new_recipient
+from tests.server import Server, running
+from tests.wire.enclave import minted
 from tests.wire.keys import Keys
 
 
@@ -22,3 +26,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def keys(server: Server) -> Keys:
     """Give a connected key store, in an account of its own, to make keys in."""
     return Keys.on(server, "for keys", account="444455556666")
+
+
+@pytest.fixture(scope="session")
+def root() -> Authority:
+    """Return a test root."""
+    return new_root()
+
+
+@pytest.fixture(scope="session")
+def recipient() -> Recipient:
+    """Return the enclave's key pair."""
+    return new_recipient()
+
+
+@pytest.fixture(scope="session")
+def trusting(tmp_path_factory: pytest.TempPathFactory, root: Authority) -> Iterator[Server]:
+    """Serve with the test root trusted."""
+    place = tmp_path_factory.mktemp("recipient")
+    save_root(place / "pki", root)
+    trusted = str(place / "pki" / ROOT_FILE)
+    with running(place / "data", "--profile", "instant", "--attestation-root", trusted) as server:
+        yield server
+
+
+@pytest.fixture
+def document(trusting: Server, root: Authority, recipient: Recipient) -> bytes:
+    """Return a document that is valid now."""
+    return minted(trusting, root, recipient)

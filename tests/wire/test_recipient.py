@@ -1,61 +1,26 @@
-"""GenerateRandom with a Recipient: what only the enclave can open, and whom it is refused."""
+"""A Recipient: what only the enclave can open."""
 
 import base64
-import http.client
 import json
-import random  # noqa: TID251 - seeded, so that a failure can be replayed
 import subprocess
-import time  # noqa: TID251 - documents must be valid by the server's clock, which is the machine's
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsmstore.attestation.broken import KINDS, broken
-from hsmstore.attestation.minting import Claims, Module
-from hsmstore.attestation.pki import ROOT_FILE, Authority, new_root, save_root
-from hsmstore.domain.attestation import MEANINGS, Family
-from hsmstore.domain.errors import ThrottlingException
+from hsmstore.attestation.pki import Authority
+from hsmstore.domain.attestation import Family
+from hsmstore.domain.clock import ClockSetting
+from hsmstore.storage.registry import SqlRegistry
 from tests.attestation.cms import read_envelope
-from tests.attestation.conftest import Recipient, new_recipient
-from tests.attestation.mutating import mutants
+from tests.attestation.conftest import RECORDED, Recipient, new_recipient
 from tests.server import Server, running
+from tests.wire.enclave import ALGORITHM, minted, refused, sealed
 from tests.wire.failing import Played
-from tests.wire.fuzzing import new_seed
-from tests.wire.raw import CONTENT_TYPE, TARGET, resident
-from tests.wire.refusals import Refusal, read, refusal
-
-ALGORITHM = "RSAES_OAEP_SHA_256"
-IMAGE = bytes(range(48))
-SHORT, LONG = 1_000, 100_000
-GROWTH_MAX = 32 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def root() -> Authority:
-    """Return a test root."""
-    return new_root()
-
-
-@pytest.fixture(scope="module")
-def recipient() -> Recipient:
-    """Return the enclave's key pair."""
-    return new_recipient()
-
-
-@pytest.fixture(scope="module")
-def trusting(tmp_path_factory: pytest.TempPathFactory, root: Authority) -> Iterator[Server]:
-    """Serve with the test root trusted."""
-    place = tmp_path_factory.mktemp("recipient")
-    save_root(place / "pki", root)
-    trusted = str(place / "pki" / ROOT_FILE)
-    with running(place / "data", "--profile", "instant", "--attestation-root", trusted) as server:
-        yield server
+from tests.wire.refusals import refusal
 
 
 @pytest.fixture(scope="module")
@@ -64,36 +29,6 @@ def store(trusting: Server) -> Played:
     played = Played(trusting, "recipient")
     played.works()
     return played
-
-
-@pytest.fixture
-def document(root: Authority, recipient: Recipient) -> bytes:
-    """Return a document that is valid now."""
-    return minted(root, recipient)
-
-
-def minted(root: Authority, recipient: Recipient, **claims: Any) -> bytes:
-    """Make a document that is valid now."""
-    now = time.time()
-    return Module(root, now).attest(Claims(public_key=recipient.spki, pcrs={0: IMAGE}, **claims), now)
-
-
-def sealed(server: Server, document: bytes, count: int = 32, **members: Any) -> bytes:
-    """Draw for a recipient; return what only it can open."""
-    answer = server.kms().generate_random(
-        NumberOfBytes=count,
-        Recipient={"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": document},
-        **members,
-    )
-    assert answer.keys() == {"CiphertextForRecipient", "ResponseMetadata"}
-    ciphertext: bytes = answer["CiphertextForRecipient"]
-    return ciphertext
-
-
-def refused(server: Server, document: bytes, **members: Any) -> Refusal:
-    """Draw for a recipient that must be refused."""
-    given = {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": document}
-    return refusal(server.kms().generate_random, NumberOfBytes=32, Recipient=given, **members)
 
 
 # What is answered.
@@ -150,14 +85,14 @@ def test_a_document_may_come_again(trusting: Server, document: bytes, recipient:
 )
 def test_taken(trusting: Server, root: Authority, recipient: Recipient, claims: dict[str, Any]) -> None:
     """Documents of debug mode, with COSE's tag, and with 1,024 bytes of nonce are taken."""
-    answer = sealed(trusting, minted(root, recipient, **claims))
+    answer = sealed(trusting, minted(trusting, root, recipient, **claims))
     assert len(read_envelope(answer).opened(recipient.key)) == 32
 
 
 @pytest.mark.aws_documented
 def test_nitro_tpm(trusting: Server, root: Authority, recipient: Recipient) -> None:
     """An instance with a NitroTPM is answered as an enclave is."""
-    answer = sealed(trusting, minted(root, recipient, family=Family.NITRO_TPM))
+    answer = sealed(trusting, minted(trusting, root, recipient, family=Family.NITRO_TPM))
     assert len(read_envelope(answer).opened(recipient.key)) == 32
 
 
@@ -166,7 +101,7 @@ def test_nitro_tpm(trusting: Server, root: Authority, recipient: Recipient) -> N
 def test_longer_keys(trusting: Server, root: Authority, bits: int) -> None:
     """Keys of RSA-3072 and RSA-4096 are encrypted to."""
     longer = new_recipient(bits)
-    envelope = read_envelope(sealed(trusting, minted(root, longer)))
+    envelope = read_envelope(sealed(trusting, minted(trusting, root, longer)))
     assert len(envelope.wrapped_key) == bits // 8
     assert len(envelope.opened(longer.key)) == 32
 
@@ -233,162 +168,28 @@ def test_order_of_refusals_of_a_key(store: Played, key: str, document: bytes) ->
     assert dry.code == "DryRunOperationException"
 
 
-# What is refused.
-
-
-@pytest.mark.inferred(
-    reason="AWS answers ValidationException to a broken document; its texts are not published."
-)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "empty"])
-def test_broken_documents(trusting: Server, root: Authority, recipient: Recipient, kind: str) -> None:
-    """A document that is wrong in one way is a ValidationException that names the check, and no more."""
-    answer = refused(trusting, broken(kind, root, recipient.spki, time.time()))
-    check = KINDS[kind].check
-    assert answer == (
-        400,
-        "ValidationException",
-        f"The attestation document is not valid. The check that failed is {check}: {MEANINGS[check]}.",
-    )
-
-
 @pytest.mark.aws_recorded
-@pytest.mark.parametrize("rubbish", [b"x", bytes(4096), random.Random(1).randbytes(5000)])
-def test_rubbish(trusting: Server, rubbish: bytes) -> None:
-    """Bytes that are no document are a ValidationException."""
-    assert refused(trusting, rubbish)[:2] == (400, "ValidationException")
+def test_a_real_document(tmp_path: Path) -> None:
+    """AWS's own document is taken where AWS's root is trusted, at the document's time; and refused now."""
+    real = (RECORDED / "real_debug_rsa2048_2024-01-24.bin").read_bytes()
+    with running(tmp_path / "data", "--profile", "instant", "--attestation-root", "aws") as server:
+        assert "The check that failed is validity" in refused(server, real).message
+        server.stop()
+        _set_clock(server, datetime(2024, 1, 24, 18, 14, 30, tzinfo=UTC))
+        server.start()
+        envelope = read_envelope(sealed(server, real))
+        assert envelope.key_id == sha256(_public_key(real)).digest()
 
 
-@pytest.mark.inferred(reason="The model has both optional; the documentation requires them.")
-@pytest.mark.parametrize(
-    ("recipient_info", "missing"),
-    [
-        ({}, "KeyEncryptionAlgorithm"),
-        ({"AttestationDocument": b"x"}, "KeyEncryptionAlgorithm"),
-        ({"KeyEncryptionAlgorithm": ALGORITHM}, "AttestationDocument"),
-    ],
-)
-def test_missing_members(trusting: Server, recipient_info: dict[str, Any], missing: str) -> None:
-    """A Recipient needs both of its members."""
-    answer = refusal(trusting.kms().generate_random, NumberOfBytes=1, Recipient=recipient_info)
-    assert answer == (400, "ValidationException", f"Recipient.{missing} is required.")
+def _set_clock(server: Server, moment: datetime) -> None:
+    """Stop the clock of a server that is not running at a moment; on a running one it never goes back."""
+    registry = SqlRegistry(f"sqlite:///{server.data_dir}/registry.sqlite3")
+    with registry.writing() as unit:
+        unit.set_clock(ClockSetting(0.0, moment.timestamp(), 0.0))
+    registry.close()
 
 
-@pytest.mark.inferred(reason="The text of an enumeration, by analogy with other members of KMS.")
-def test_other_algorithms(trusting: Server, document: bytes) -> None:
-    """There is one way to encrypt the key."""
-    given = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_1", "AttestationDocument": document}
-    answer = refusal(trusting.kms().generate_random, NumberOfBytes=1, Recipient=given)
-    assert answer[:2] == (400, "ValidationException")
-    assert answer.message.endswith(
-        "at 'recipient.keyEncryptionAlgorithm' failed to satisfy constraint: "
-        "Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
-    )
-
-
-@pytest.mark.inferred(
-    reason="Validation comes before authorisation and state; recorded for authorisation only."
-)
-def test_order_of_refusals(trusting: Server, document: bytes) -> None:
-    """Shape comes first, then the document, then the state of the key store, then its HSM."""
-    played = Played(trusting, "order")
-    where: dict[str, Any] = {"CustomKeyStoreId": played.store}
-    assert refused(trusting, b"x", CustomKeyStoreId="cks-0").code == "ValidationException"
-    assert refused(trusting, document, CustomKeyStoreId="cks-0").code == "CustomKeyStoreNotFoundException"
-    assert refused(trusting, b"x", **where).code == "ValidationException"
-    assert refused(trusting, document, **where).code == "CustomKeyStoreInvalidStateException"
-    played.works()
-    played.stop_hsms()
-    assert refused(trusting, b"x", **where).code == "ValidationException"
-    assert refused(trusting, document, **where)[:2] == (500, "KMSInternalException")
-    played.start_hsms()
-    assert sealed(trusting, document, **where)
-    external = trusting.new_external_store("order-external")
-    assert refused(trusting, document, CustomKeyStoreId=external).code == "UnsupportedOperationException"
-
-
-@pytest.mark.inferred(reason="`NumberOfBytes is required.` is recorded; that it comes first is not.")
-def test_number_of_bytes_first(trusting: Server) -> None:
-    """A missing NumberOfBytes is found before the Recipient is looked at."""
-    answer = refusal(trusting.kms().generate_random, Recipient={})
-    assert answer.message == "NumberOfBytes is required."
-
-
-@pytest.mark.simulator_only(reason="AWS trusts its own root; here one must be named.")
-@pytest.mark.parametrize("in_store", [True, False])
-def test_no_root(server: Server, document: bytes, *, in_store: bool) -> None:
-    """A server that trusts no root says how to name one, and no plaintext leaks."""
-    where = {"CustomKeyStoreId": "cks-0"} if in_store else {}
-    answer = refused(server, document, **where)
-    assert answer[:2] == (400, "ValidationException")
-    assert "--attestation-root aws" in answer.message
-    assert "hsmstore attest init" in answer.message
-
-
-@pytest.mark.simulator_only(reason="AWS's clock cannot be set.")
-def test_by_the_simulations_clock(tmp_path: Path, root: Authority, recipient: Recipient) -> None:
-    """A document is valid by the clock of the simulation; three hours on it has expired."""
-    save_root(tmp_path / "pki", root)
-    options = ("--profile", "instant", "--attestation-root", str(tmp_path / "pki" / ROOT_FILE))
-    with running(tmp_path / "data", *options) as server:
-        document = minted(root, recipient)
-        assert sealed(server, document)
-        shown = server.manage("POST", "/clock/advance", {"Seconds": 4 * 3600})[1]
-        assert "The check that failed is validity" in refused(server, document).message
-        later = Module(root, shown["Now"]).attest(Claims(public_key=recipient.spki), shown["Now"])
-        assert sealed(server, later)
-
-
-# Nonsense, in numbers.
-
-
-def attack(server: Server, documents: Iterator[bytes]) -> Counter[tuple[int, str, str]]:
-    """Send documents over one connection; count the answers by status, exception and check."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    answers: Counter[tuple[int, str, str]] = Counter()
-    for document in documents:
-        given = {
-            "KeyEncryptionAlgorithm": ALGORITHM,
-            "AttestationDocument": base64.b64encode(document).decode(),
-        }
-        body = json.dumps({"NumberOfBytes": 8, "Recipient": given})
-        connection.request("POST", "/", body, {"Content-Type": CONTENT_TYPE, "X-Amz-Target": TARGET})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        check = answer.get("message", "").partition("check that failed is ")[2].partition(":")[0]
-        answers[response.status, answer.get("__type", ""), check] += 1
-    connection.close()
-    return answers
-
-
-@pytest.mark.endurance
-@pytest.mark.aws_recorded
-def test_mutated_documents(
-    trusting: Server, root: Authority, recipient: Recipient, *, endurance: bool
-) -> None:
-    """No document that somebody has changed is taken; none makes a 5xx, a hang, or memory grow."""
-    seed = new_seed()
-    print(f"seed {seed}")  # noqa: T201 - what replays a failure
-    count = LONG if endurance else SHORT
-    original = minted(root, recipient)
-    attack(trusting, mutants(original, seed, 200))
-    before = resident(trusting)
-    answers = attack(trusting, mutants(original, seed + 1, count))
-    assert resident(trusting) - before < GROWTH_MAX
-    assert answers.total() == count
-    assert {(status, code) for status, code, _ in answers} == {(400, "ValidationException")}, answers
-    assert {check for _, _, check in answers} >= {"encoding", "fields", "signature"}, answers
-    assert sealed(trusting, original)
-
-
-@pytest.mark.simulator_only(reason="AWS's limits are by account and Region; here it is this machine's.")
-def test_a_flood_is_throttled_or_served(trusting: Server, document: bytes) -> None:
-    """Clients that come all at once are served, or told to come again as AWS tells it; nothing else."""
-    given = {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": base64.b64encode(document).decode()}
-    body = {"NumberOfBytes": 8, "Recipient": given}
-    with ThreadPoolExecutor(16) as clients:
-        answers = [*clients.map(lambda _: trusting.call("GenerateRandom", body), range(400))]
-    served = [answer for answer in answers if answer.status == HTTPStatus.OK]
-    assert served
-    for answer in answers:
-        if answer not in served:
-            assert read(answer) == (400, "ThrottlingException", ThrottlingException().message)
+def _public_key(document: bytes) -> bytes:
+    """Cut the public key out of a document: the field's name, a head of three bytes, 294 bytes."""
+    at = document.index(b"public_key") + len(b"public_key") + 3
+    return document[at : at + 294]
