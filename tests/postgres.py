@@ -90,6 +90,11 @@ class Postgres:
             cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
+    def dump(self, url: str) -> bytes:
+        """Return everything that is in the database, as statements; bytes are in hexadecimal."""
+        command: list[str | Path] = [program("pg_dump"), "--dbname", url.replace("+psycopg", "")]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
     def cut(self, url: str) -> int:
         """End every connection to the database and wait until they are gone; return how many there were."""
         ended = self.execute(

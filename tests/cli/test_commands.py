@@ -213,6 +213,7 @@ def test_demo_on_a_given_server(client: CommandLine) -> None:
     assert (client("store", "list").out, client("cluster", "list").out) == before
 
 
+@pytest.mark.sqlite
 def test_demo_of_its_own(hsmstore: CommandLine) -> None:
     """Without an endpoint the tour starts its own simulator and ends with a table of states."""
     outcome = hsmstore("demo")
@@ -222,6 +223,7 @@ def test_demo_of_its_own(hsmstore: CommandLine) -> None:
     assert "hsmstore: connect it\n" in outcome.err
 
 
+@pytest.mark.sqlite
 def test_registry_commands(hsmstore: CommandLine, tmp_path: Path) -> None:
     """`db current` tells the schema's state and changes nothing; `db upgrade` brings it up to date."""
     (tmp_path / "data").mkdir()
@@ -242,6 +244,7 @@ def test_raw_bytes_are_bare(client: CommandLine, tmp_path: Path) -> None:
     assert file.stat().st_size == 1000
 
 
+@pytest.mark.sqlite
 def test_doctor_finds_nothing_wrong(hsmstore: CommandLine) -> None:
     """On a machine that can run hsmstore all is well."""
     findings = hsmstore("doctor", "--data-dir", "data", "--json").json["Findings"]
@@ -252,6 +255,7 @@ def test_doctor_finds_nothing_wrong(hsmstore: CommandLine) -> None:
     assert [line[0] for line in shown[1:]] == ["✓"] * len(findings)
 
 
+@pytest.mark.sqlite
 def test_doctor_tells_the_mend(hsmstore: CommandLine) -> None:
     """What is wrong has a cross and a mend, and the exit code is 4."""
     arguments = ("doctor", "--data-dir", "data", "--pkcs11-module", "none.so")

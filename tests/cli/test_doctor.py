@@ -10,6 +10,7 @@ import pytest
 
 from hsmstore.cli.exits import ExitCode
 from tests.cli.conftest import CommandLine
+from tests.registries import REGISTRIES
 from tests.server import Server, running
 
 
@@ -24,7 +25,8 @@ def stopped(tmp_path: Path) -> Server:
 
 def examine(hsmstore: CommandLine, server: Server, *options: str) -> tuple[int, list[dict[str, Any]]]:
     """Run doctor; return its exit code and the findings."""
-    code, out, err = hsmstore("doctor", "--data-dir", str(server.data_dir), "--json", *options)
+    where = ("--data-dir", str(server.data_dir), *REGISTRIES.options(server.data_dir))
+    code, out, err = hsmstore("doctor", *where, "--json", *options)
     assert out, err
     findings: list[dict[str, Any]] = json.loads(out)["Findings"]
     return code, findings
@@ -64,6 +66,7 @@ def test_a_key_store_without_its_cluster(hsmstore: CommandLine, stopped: Server)
     assert f"hsmstore store update {store['CustomKeyStoreId']} --cluster" in wrong["mend"]
 
 
+@pytest.mark.sqlite
 def test_a_registry_without_a_schema_is_migrated(hsmstore: CommandLine, stopped: Server) -> None:
     """A registry that lacks the schema has it after --fix; without the option it is left as it is."""
     registry = stopped.data_dir / "registry.sqlite3"

@@ -14,6 +14,8 @@ from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from tests.cli.conftest import CommandLine
 from tests.cli.endpoint import answering
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 CONNECTING: dict[str, object] = {
     "CustomKeyStores": [
         {

@@ -16,6 +16,8 @@ from hsmstore.cli.exits import MEANINGS
 from hsmstore.settings import FIELDS
 from tests.cli.conftest import CommandLine
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
 

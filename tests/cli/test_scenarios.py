@@ -11,6 +11,8 @@ from hsmstore.cli.scenario.script import EXPECTATIONS, MEMBERS
 from hsmstore.cli.scenario.verbs import VERBS
 from tests.cli.conftest import CommandLine
 
+pytestmark = pytest.mark.sqlite  # what a scenario does is the same on any registry
+
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "examples" / "scenarios").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ import pytest
 from hsmstore.settings import FIELDS, BadSetting, Settings, default_data_dir, load, mask
 from tests.cli.conftest import CommandLine
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 SAMPLES: dict[str, tuple[str, object]] = {
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - compared, never bound
     "port": ("4600", 4600),

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from hsmstore.hsm.directory import BACKUP, ClusterDirectory
 from hsmstore.storage.migrations import SchemaState, current_state
 from hsmstore.system.clock import monotonic
+from tests.registries import REGISTRIES
 from tests.server import Server
 
 UNFIT: Final = 4
@@ -49,7 +50,8 @@ class Findings(NamedTuple):
 
 def doctor(data_dir: Path, *options: str) -> Findings:
     """Ask doctor about a data directory that nobody uses."""
-    command = [sys.executable, "-m", "hsmstore", "doctor", "--json", "--data-dir", str(data_dir), *options]
+    command = [sys.executable, "-m", "hsmstore", "doctor", "--json", "--data-dir", str(data_dir)]
+    command += [*REGISTRIES.options(data_dir), *options]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.stderr == b"", done.stderr
     complaints = [found for found in json.loads(done.stdout)["Findings"] if not found["ok"]]
@@ -60,9 +62,11 @@ def doctor(data_dir: Path, *options: str) -> Findings:
 
 def require_sound_registry(data_dir: Path) -> None:
     """See that the registry of a running server has the current schema and that SQLite finds it whole."""
-    registry = data_dir / "registry.sqlite3"
-    assert current_state(f"sqlite:///{registry}") is SchemaState.CURRENT
-    with closing(sqlite3.connect(registry)) as connection:
+    url = REGISTRIES.url(data_dir)
+    assert current_state(url) is SchemaState.CURRENT
+    if REGISTRIES.postgres is not None:
+        return
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
@@ -161,7 +165,8 @@ def mortal(data_dir: Path, *options: str) -> Iterator[Mortal]:
 
 
 def copied(template: Path, to: Path) -> Path:
-    """Copy a data directory that nobody uses, and return the copy's path."""
+    """Copy a data directory that nobody uses, and its registry; return the copy's path."""
+    REGISTRIES.copy(template, to)
     return Path(shutil.copytree(template, to))
 
 

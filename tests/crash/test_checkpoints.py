@@ -302,6 +302,7 @@ def test_a_backup_without_a_row_and_a_row_without_a_backup(server: Mortal, estat
     assert found == {kept.name: "its directory is gone", stray.name: "belongs to no backup in the registry"}
 
 
+@pytest.mark.sqlite
 def test_no_litter_without_a_registry(estate: Estate) -> None:
     """Where the registry cannot be read, doctor calls no token litter: following its mends loses nothing."""
     (estate.data_dir / "registry.sqlite3").write_bytes(b"\xff" * 4096)

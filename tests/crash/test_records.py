@@ -5,6 +5,8 @@ import pytest
 from tests.crash.records import NOT_FOUND, Records, Store
 from tests.load.history import INVALID_STATE, Draw, Look, Move
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 DISCONNECT, CONNECT = Move(0, 1, 2, connects=False), Move(0, 5, 6, connects=True)
 UNANSWERED = DISCONNECT._replace(granted=False)
 OPEN = Look(0, 1, 2, "CONNECTED")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.load.history import INVALID_STATE, Draw, Look, Move, judge
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 
 def connect(sent: float, answered: float, *, granted: bool = True) -> Move:
     """Return a Connect of store 0."""

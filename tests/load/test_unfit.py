@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.registries import REGISTRIES
 from tests.server import Server, running
 
 UNFIT = 4
@@ -26,6 +27,7 @@ def data_dir(tmp_path: Path) -> Path:
 def refusal_of(data_dir: Path, port: int) -> str:
     """Try to serve there; return the one line that says why that cannot be."""
     command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--data-dir", str(data_dir)]
+    command += REGISTRIES.options(data_dir)
     ended = subprocess.run(
         [*command, "--port", str(port)], check=False, capture_output=True, text=True, timeout=30
     )
@@ -74,6 +76,7 @@ def test_a_port_in_use(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("keep", "filler", "reason"),
     [(0, b"\xff" * 4096, "is not a SQLite database"), (4096, b"\xff" * 65536, "is damaged")],
@@ -88,6 +91,7 @@ def test_a_corrupt_registry(data_dir: Path, keep: int, filler: bytes, reason: st
     assert f"{registry} {reason}" in line
 
 
+@pytest.mark.sqlite
 def test_a_newer_registry(data_dir: Path) -> None:
     """A registry that a later version has migrated is left to that version."""
     registry = data_dir / "registry.sqlite3"
@@ -99,6 +103,7 @@ def test_a_newer_registry(data_dir: Path) -> None:
     assert "written by a newer hsmstore" in line
 
 
+@pytest.mark.sqlite
 def test_a_locked_registry(data_dir: Path) -> None:
     """A registry that another program keeps locked is waited for a while, and refused."""
     registry = data_dir / "registry.sqlite3"

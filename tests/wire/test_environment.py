@@ -56,6 +56,7 @@ def immutable(path: Path) -> Iterator[None]:
     subprocess.run(["chattr", "-R", "-i", path], check=True)
 
 
+@pytest.mark.sqlite
 def test_a_full_disk(small: Server) -> None:
     """On a full disk calls that write are KMSInternalException with the reason in the log; none is lost."""
     played, other = Played(small, "full"), Played(small, "other")
@@ -85,6 +86,7 @@ def test_a_full_disk(small: Server) -> None:
     played.works()
 
 
+@pytest.mark.sqlite
 def test_a_disk_that_fills_while_connecting(small: Server) -> None:
     """A connect that cannot be written down stays CONNECTING, and ends when there is room again."""
     played = Played(small, "filling")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hsmstore.control.routes import PREFIX, ROUTES, Route
+from tests.registries import REGISTRIES
 from tests.server import PASSWORD, Server, external_members, running
 
 pytestmark = pytest.mark.simulator_only
@@ -345,7 +346,9 @@ def test_secrets_are_never_told(tmp_path: Path) -> None:
             f"{path} after": path.read_bytes() for path in server.data_dir.rglob("*") if path.is_file()
         }
         server.start()
-    assert any("sqlite" in place for place in places)
+    if REGISTRIES.postgres is not None:
+        places["registry"] = REGISTRIES.postgres.dump(server.registry_url)
+    assert any("registry" in place for place in places)
     found = {
         (name, place)
         for place, text in places.items()
