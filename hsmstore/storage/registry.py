@@ -36,6 +36,7 @@ from hsmstore.storage.models import (
     subnets,
 )
 from hsmstore.storage.notices import Teller
+from hsmstore.storage.precedence import Precedence
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
     cluster_of,
@@ -113,6 +114,7 @@ class SqlRegistry:
         self._reader = open_engine(url, Purpose.READ)
         self._writer = open_engine(url, Purpose.WRITE)
         self._teller = Teller()
+        self._precedence = Precedence()
 
     @contextmanager
     def reading(self) -> Iterator["SqlUnit"]:
@@ -141,7 +143,8 @@ class SqlRegistry:
             connection = self._writer.connect()
         except QueueTimeout:
             raise Conflict(f"other writers held the database for {LOCK_PATIENCE:g} seconds") from None
-        with connection, connection.begin():
+        with self._precedence.noted(), connection, connection.begin():
+            self._precedence.take(connection)
             unit = SqlUnit(connection)
             yield unit
             self._teller.tell(connection, unit.notices)

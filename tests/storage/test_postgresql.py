@@ -12,6 +12,7 @@ import pytest
 from hsmstore.domain.connection import ConnectionState, Event
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.keystore import KeyStoreEvent
+from hsmstore.service.world import starting_again
 from hsmstore.storage import engine, postgresql
 from hsmstore.storage.migrations import current_state, upgrade
 from hsmstore.storage.purpose import Purpose
@@ -276,6 +277,34 @@ def test_events_are_numbered_in_the_order_of_happening(postgres: Postgres) -> No
     assert race(16, step) == 16
     with registries[0].reading() as unit:
         assert [event.at for event in unit.history(store().id)] == [float(n) for n in range(2, 18)]
+    for registry in registries:
+        registry.close()
+
+
+def test_nobody_loses_for_ever(postgres: Postgres) -> None:
+    """Replicas that write without a pause need fewer attempts than a service makes."""
+    url = postgres.new_database()
+    upgrade(url)
+    registries = [SqlRegistry(url) for _ in range(8)]
+
+    def live(number: int) -> bool:
+        own = store(number + 1)
+
+        @starting_again
+        def change() -> None:
+            with registries[number].writing() as unit:
+                count = unit.count_key_stores(SCOPE)
+                if unit.key_store(SCOPE, own.id) is None:
+                    unit.add_key_store(own)
+                else:
+                    unit.remove_key_store(own)
+                assert abs(unit.count_key_stores(SCOPE) - count) == 1
+
+        for _ in range(20):
+            change()
+        return True
+
+    assert race(8, live) == 8
     for registry in registries:
         registry.close()
 
