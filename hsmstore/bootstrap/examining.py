@@ -18,7 +18,7 @@ from hsmstore.domain.key import Remains
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.domain.ports import Unit
 from hsmstore.service.keys.material import sweep
-from hsmstore.settings import Settings
+from hsmstore.settings import Root, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.ownership import owned
@@ -38,7 +38,8 @@ def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:
 
 def _examine_inside(settings: Settings, *, fix: bool = False) -> list[Finding]:
     registry, clusters, backups, inside = _examine_registry(settings, fix=fix)
-    return [registry, *inside, *open_hsm(settings).inspect(clusters, backups, fix=fix)]
+    roots = [_examine_root(root) for root in settings.attestation_root]
+    return [registry, *inside, *roots, *open_hsm(settings).inspect(clusters, backups, fix=fix)]
 
 
 def _examine_data_dir(settings: Settings) -> Finding:
@@ -51,6 +52,17 @@ def _examine_data_dir(settings: Settings) -> Finding:
     except EnvironmentUnfit as error:
         return Finding(subject=subject, detail=error.reason, mend=error.mend)
     return Finding(subject=subject, detail="usable, and no server is using it")
+
+
+def _examine_root(root: Root) -> Finding:
+    from hsmstore.attestation.roots import load_roots  # noqa: PLC0415  # loads X.509, for who configured one
+
+    subject = f"attestation root {root}"
+    try:
+        load_roots([root])
+    except EnvironmentUnfit as error:
+        return Finding(subject=subject, detail=error.reason, mend=error.mend)
+    return Finding(subject=subject, detail="can be trusted")
 
 
 class _Registered(NamedTuple):

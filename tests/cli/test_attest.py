@@ -12,6 +12,8 @@ from tests.attestation.conftest import RECORDED
 from tests.cli.conftest import CommandLine, SameProcess
 from tests.server import running
 
+pytestmark = pytest.mark.sqlite  # no registry is met
+
 REAL = str(RECORDED / "real_debug_rsa2048_2024-01-24.bin")
 REAL_TIME = "2024-01-24T18:14:25Z"
 IMAGE = "ab" * 48
@@ -183,6 +185,17 @@ def test_serve_refuses_a_bad_root(hsmstore: CommandLine, tmp_path: Path) -> None
     outcome = hsmstore("serve", "--data-dir", "data", "--port", "1024", "--attestation-root", "root.pem")
     assert outcome.code == 4
     assert "root.pem cannot be trusted" in outcome.err.splitlines()[-1]
+
+
+def test_doctor_looks_at_the_roots(hsmstore: CommandLine, tmp_path: Path) -> None:
+    """A root that cannot be trusted is found before a server is started with it."""
+    (tmp_path / "root.pem").write_text("no certificate")
+    roots = ("--attestation-root", "aws", "--attestation-root", "root.pem")
+    outcome = hsmstore("doctor", "--data-dir", "data", "--json", *roots)
+    findings = {finding["subject"]: finding for finding in json.loads(outcome.out)["Findings"]}
+    assert outcome.code == 4
+    assert findings["attestation root aws"]["ok"] is True
+    assert "cannot be trusted" in findings[f"attestation root {tmp_path / 'root.pem'}"]["detail"]
 
 
 def test_by_the_simulators_clock(offline: CommandLine, key: Path, tmp_path: Path) -> None:

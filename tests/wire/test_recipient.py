@@ -183,7 +183,7 @@ def test_a_real_document(tmp_path: Path) -> None:
 
 def _set_clock(server: Server, moment: datetime) -> None:
     """Stop the clock of a server that is not running at a moment; on a running one it never goes back."""
-    registry = SqlRegistry(f"sqlite:///{server.data_dir}/registry.sqlite3")
+    registry = SqlRegistry(server.registry_url)
     with registry.writing() as unit:
         unit.set_clock(ClockSetting(0.0, moment.timestamp(), 0.0))
     registry.close()

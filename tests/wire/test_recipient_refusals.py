@@ -34,6 +34,7 @@ GROWTH_MAX = 32 * 1024 * 1024
     reason="AWS answers ValidationException to a broken document; its texts are not published."
 )
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "empty"])
+@pytest.mark.sqlite
 def test_broken_documents(trusting: Server, root: Authority, recipient: Recipient, kind: str) -> None:
     """A document that is wrong in one way is a ValidationException that names the check, and no more."""
     answer = refused(trusting, broken(kind, root, recipient.spki, now(trusting)))
@@ -47,6 +48,7 @@ def test_broken_documents(trusting: Server, root: Authority, recipient: Recipien
 
 @pytest.mark.aws_recorded
 @pytest.mark.parametrize("rubbish", [b"x", bytes(4096), random.Random(1).randbytes(5000)])
+@pytest.mark.sqlite
 def test_rubbish(trusting: Server, rubbish: bytes) -> None:
     """Bytes that are no document are a ValidationException."""
     assert refused(trusting, rubbish)[:2] == (400, "ValidationException")
@@ -137,6 +139,7 @@ def test_by_the_simulations_clock(tmp_path: Path, root: Authority, recipient: Re
 
 @pytest.mark.endurance
 @pytest.mark.aws_recorded
+@pytest.mark.sqlite
 def test_mutated_documents(
     trusting: Server, root: Authority, recipient: Recipient, *, endurance: bool
 ) -> None:
@@ -156,6 +159,7 @@ def test_mutated_documents(
 
 
 @pytest.mark.simulator_only(reason="AWS's limits are by account and Region; here it is this machine's.")
+@pytest.mark.sqlite
 def test_a_flood_is_throttled_or_served(trusting: Server, document: bytes) -> None:
     """Clients that come all at once are served, or told to come again as AWS tells it; nothing else."""
     given = {"KeyEncryptionAlgorithm": ALGORITHM, "AttestationDocument": base64.b64encode(document).decode()}
