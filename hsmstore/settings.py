@@ -78,6 +78,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    upstream: (
+        Annotated[
+            str,
+            Meta(
+                description="URL of another emulator, to which goes what is not in a custom key store.",
+                pattern=r"^https?://[^/\s]+\S*\Z",
+                extra={"allowed": "a URL such as http://127.0.0.1:5000"},
+            ),
+        ]
+        | None
+    ) = None
     profile: Annotated[
         Profile,
         Meta(
@@ -150,7 +161,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def masked(self) -> "Settings":
         """Return these settings without the secrets in them, to be shown."""
-        return msgspec.structs.replace(self, database_url=self.database_url and mask(self.database_url))
+        urls = {"database_url": self.database_url, "upstream": self.upstream}
+        return msgspec.structs.replace(self, **{name: url and mask(url) for name, url in urls.items()})
 
 
 def mask(url: str) -> str:

@@ -13,6 +13,7 @@ from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.parts import (
     log_to_stderr,
     open_sealer,
+    open_upstream,
     open_world,
 )
 from hsmstore.bootstrap.tokens import serve_token
@@ -50,7 +51,8 @@ def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
     require_free(settings.host, settings.port)
     with owned(settings.data_dir), open_world(settings) as world:
         health = Health(world)
-        application = KmsApplication(world, management_application(world, health))
+        upstream = open_upstream(settings)
+        application = KmsApplication(world, management_application(world, health), upstream)
         server = Server(
             application,
             settings.host,
@@ -69,6 +71,8 @@ def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
         finally:
             health.status = "draining"
             ticker.stop()
+            if upstream is not None:
+                upstream.close()
 
 
 class Ticker(threading.Thread):

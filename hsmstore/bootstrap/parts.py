@@ -9,6 +9,7 @@ from hsmstore.attestation.untrusting import NoAttestation
 from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import Entropy
+from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.world import Terms, World
@@ -89,6 +90,15 @@ def open_hsm(settings: Settings) -> Pkcs11Hsm:
         profile=settings.pkcs11_profile,
         module=module_of(settings),
     )
+
+
+def open_upstream(settings: Settings) -> Upstream | None:
+    """Return the way to the other emulator, if there is one; nothing is connected yet."""
+    if settings.upstream is None:
+        return None
+    from hsmstore.upstream.client import HttpUpstream  # noqa: PLC0415  # only such a server needs HTTP's client
+
+    return HttpUpstream(settings.upstream)
 
 
 def module_of(settings: Settings) -> str | None:

@@ -68,7 +68,7 @@ def unpack(blob: bytes) -> Blob:
     """
     start = len(_PREFIX) + 1
     if len(blob) < start or not blob.startswith(_PREFIX):
-        raise InvalidCiphertextException
+        raise InvalidCiphertextException().elsewhere()
     named = start + blob[start - 1]
     end = named + _CHECKSUM
     if blob[named:end] != _checksum(blob[:named]) or len(blob) <= end + _IV + _TAG:

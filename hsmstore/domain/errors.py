@@ -5,7 +5,7 @@ the text. Recorded responses answer 400 to every client error, whatever the Smit
 An error has two messages: `message` is for the caller, `internal` is for the log.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 ERRORS: Final[dict[str, type["AwsError"]]] = {}
 """By code."""
@@ -17,6 +17,8 @@ class AwsError(Exception):
     code: ClassVar[str]
     status: ClassVar[int] = 400
     text_member: ClassVar[str] = "message"
+    foreign: bool = False
+    """Whether it came of something that is not here, and that another emulator may have."""
 
     def __init_subclass__(cls) -> None:
         """Name the AWS error after its class."""
@@ -27,6 +29,11 @@ class AwsError(Exception):
         super().__init__(message or self.code)
         self.message = message
         self.internal = internal
+
+    def elsewhere(self) -> Self:
+        """Say that what was asked for may be with another emulator; nothing has been changed here."""
+        self.foreign = True
+        return self
 
 
 # The wire itself: refused before an operation has been chosen or its input understood.

@@ -38,9 +38,12 @@ class Listing(NamedTuple):
         """Return the first `limit` of what was found; `place` says where an item stands in the list."""
         if len(found) <= limit:
             return Page(found, None)
-        end = msgspec.json.encode(place(found[limit - 1]))
-        marker = base64.urlsafe_b64encode(self.world.sealer.seal(end, self._identity)).decode("ascii")
-        return Page(found[:limit], marker)
+        return Page(found[:limit], self.marker(place(found[limit - 1])))
+
+    def marker(self, place: object) -> str:
+        """Return the marker of a page that ended at `place`."""
+        end = self.world.sealer.seal(msgspec.json.encode(place), self._identity)
+        return base64.urlsafe_b64encode(end).decode("ascii")
 
     def open_marker(self, marker: str | None, kind: type[T]) -> T | None:
         """Return the place at which the page before ended, or None for the first page.

@@ -21,12 +21,14 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
+from hsmstore.domain.upstream import Upstream
 from hsmstore.service.faults import ConnectionDropped, strike
 from hsmstore.service.keys.resolving import named_keys
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World, starting_again
 from hsmstore.wire import awsjson, validation, wsgi
 from hsmstore.wire.auth import Identification
+from hsmstore.wire.elsewhere import Elsewhere, is_of_both
 from hsmstore.wire.http import Request, Work
 from hsmstore.wire.http import Response as HttpResponse
 from hsmstore.wire.operations import OPERATIONS, Operation
@@ -42,9 +44,10 @@ _BY_TARGET: Final = {target.encode(): operation for target, operation in OPERATI
 class KmsApplication:
     """Serves KMS at `/` and hands everything below `/_hsmstore` to the management application."""
 
-    def __init__(self, world: World, management: WsgiApplication) -> None:
-        """Take the world to serve, and who serves the rest."""
+    def __init__(self, world: World, management: WsgiApplication, upstream: Upstream | None = None) -> None:
+        """Take the world to serve, who serves the management API, and who serves what is not here."""
         self._world = world
+        self._elsewhere = None if upstream is None else Elsewhere(world, upstream)
         self._management = management
         self._identification = Identification(world.home)
         self._public_bits = world.entropy.public_bits
@@ -55,9 +58,7 @@ class KmsApplication:
             return Work(partial(wsgi.run, self._management, request), reserved=True)
         request_id = new_request_id(self._public_bits(128))
         if not _is_awsjson(request):
-            # Measured on another awsJson1.1 service, which answers in the protocol that it guesses.
-            head = awsjson.head(request_id, b"application/xml")
-            return HttpResponse(HTTPStatus.NOT_FOUND, head, b"<UnknownOperationException/>")
+            return self._begin_another(request, request_id)
         try:
             accepted = operation, members, call = self._accept(request, request_id)
             if operation.promptly is not None and not self._world.faults.active:
@@ -65,8 +66,17 @@ class KmsApplication:
                 if response is not None:
                     return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
+            if self._elsewhere is not None and _is_foreign(error):
+                return Work(partial(self._forward, self._elsewhere, request, request_id))
             return _refused(error, request_id)
-        return Work(partial(self._serve, *accepted))
+        return Work(partial(self._serve, *accepted, request))
+
+    def _begin_another(self, request: Request, request_id: str) -> HttpResponse | Work:
+        """Send on what is no awsJson1.1, or refuse it: measured on another such service."""
+        if self._elsewhere is not None:
+            return Work(partial(self._forward, self._elsewhere, request, request_id))
+        head = awsjson.head(request_id, b"application/xml")
+        return HttpResponse(HTTPStatus.NOT_FOUND, head, b"<UnknownOperationException/>")
 
     def overloaded(self, request: Request) -> HttpResponse:
         """Refuse as KMS refuses more calls than it takes."""
@@ -78,10 +88,10 @@ class KmsApplication:
         """Do what comes before the service: its order is the precedence of errors."""
         body, headers = request.body, request.headers
         if body is None:
-            raise RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
+            raise _too_large()
         operation = _BY_TARGET.get(headers.get(b"x-amz-target", b""))
         if operation is None:
-            raise UnknownOperationException
+            raise UnknownOperationException().elsewhere()
         call = Call(self._identification.scope(headers.get(b"authorization")), request_id)
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
@@ -89,16 +99,21 @@ class KmsApplication:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return operation, validation.decode(body, operation.request), call
 
-    def _serve(self, operation: Operation, members: Any, call: Call) -> HttpResponse | None:
+    def _serve(self, operation: Operation, members: Any, call: Call, request: Request) -> HttpResponse | None:
         """Do what may wait. Without an answer, the connection is to be dropped."""
         try:
             if self._world.faults.active:
                 strike(self._world, call.scope, operation.name, members)
             serve = self._serve_keys if operation.key_members else self._serve_plainly
+            if self._elsewhere is not None and is_of_both(operation.name, members):
+                served = partial(serve, operation)
+                return self._elsewhere.merged(operation.name, served, members, call, request)
             body = awsjson.answer_body(serve(operation, members, call))
         except ConnectionDropped:
             return None
         except Exception as error:  # noqa: BLE001  # the same way out
+            if self._elsewhere is not None and _is_foreign(error):
+                return self._forward(self._elsewhere, request, call.request_id)
             return _refused(error, call.request_id)
         return HttpResponse(HTTPStatus.OK, awsjson.head(call.request_id), body)
 
@@ -109,7 +124,24 @@ class KmsApplication:
     def _serve_keys(self, operation: Operation, members: Any, call: Call) -> Response:
         """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
         keys = named_keys(self._world, call, members, operation.key_members)
-        return operation.serve(members, call._replace(keys=keys), self._world)
+        try:
+            return operation.serve(members, call._replace(keys=keys), self._world)
+        except AwsError as error:
+            error.foreign = error.foreign and not keys
+            raise
+
+    @staticmethod
+    def _forward(elsewhere: Elsewhere, request: Request, request_id: str) -> HttpResponse:
+        if request.body is None:
+            return _refused(_too_large(), request_id)
+        try:
+            return elsewhere.forward(request)
+        except Exception as error:  # noqa: BLE001  # the same way out
+            return _refused(error, request_id)
+
+
+def _is_foreign(error: Exception) -> bool:
+    return isinstance(error, AwsError) and error.foreign
 
 
 def _is_awsjson(request: Request) -> bool:
@@ -120,6 +152,10 @@ def _is_awsjson(request: Request) -> bool:
     return content_type == awsjson.CONTENT_TYPE or (
         content_type.partition(b";")[0].strip().lower() == awsjson.CONTENT_TYPE
     )
+
+
+def _too_large() -> RequestEntityTooLargeException:
+    return RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
 
 
 def _refused(error: Exception, request_id: str) -> HttpResponse:

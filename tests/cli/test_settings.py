@@ -16,6 +16,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "port": ("4600", 4600),
     "data_dir": ("/srv/hsm", Path("/srv/hsm")),
     "database_url": ("postgresql://host/name", "postgresql://host/name"),
+    "upstream": ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     "threads": ("8", 8),
     "demo": ("false", False),
     "account": ("123456789012", "123456789012"),
@@ -33,6 +34,7 @@ BAD = {
     "port": "65536",
     "data_dir": "",
     "database_url": "registry.sqlite3",
+    "upstream": "127.0.0.1:5000",
     "threads": "0",
     "demo": "perhaps",
     "account": "12345678901",
@@ -194,10 +196,10 @@ def test_registry_url() -> None:
     ],
 )
 def test_mask(url: str, shown: str) -> None:
-    """Passwords of a database URL are not shown, and nothing else is hidden."""
+    """Passwords of a URL are not shown, and nothing else is hidden."""
     assert mask(url) == shown
-    masked = Settings(data_dir=Path("/srv/hsm"), database_url=url).masked()
-    assert masked == Settings(data_dir=Path("/srv/hsm"), database_url=shown)
+    masked = Settings(data_dir=Path("/srv/hsm"), database_url=url, upstream=url).masked()
+    assert masked == Settings(data_dir=Path("/srv/hsm"), database_url=shown, upstream=shown)
 
 
 def test_print_settings(hsmstore: CommandLine, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def _require_room(unit: Unit, key_id: str) -> None:
 def _find(unit: Unit, scope: Scope, name: str) -> Alias:
     alias = unit.alias(scope, name)
     if alias is None:
-        raise NotFoundException(f"Alias {alias_arn(scope, name)} is not found.")
+        raise NotFoundException(f"Alias {alias_arn(scope, name)} is not found.").elsewhere()
     return alias
 
 

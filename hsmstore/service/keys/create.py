@@ -157,7 +157,7 @@ def _check_origin(request: CreateKeyRequest) -> None:
     if not external and request.xks_key_id is not None:
         raise ValidationException(f"XksKeyId is not valid with an Origin of {origin}.")
     if not in_store:
-        raise UnsupportedOperationException(STANDARD_KEY)
+        raise UnsupportedOperationException(STANDARD_KEY).elsewhere()
 
 
 def _fit_store(world: World, call: Call, request: CreateKeyRequest) -> KeyStore:

@@ -341,7 +341,7 @@ def _open_token(world: World, scope: Scope, token: str) -> str:
         sealed = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
         return world.sealer.unseal(sealed, _token_identity(scope)).hex()
     except (binascii.Error, SealBroken) as error:
-        raise InvalidGrantTokenException("The grant token is not valid.") from error
+        raise InvalidGrantTokenException("The grant token is not valid.").elsewhere() from error
 
 
 def _token_identity(scope: Scope) -> str:

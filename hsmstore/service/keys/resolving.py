@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hsmstore.domain.errors import (
+    AwsError,
     Conflict,
     CustomKeyStoreNotFoundException,
     InvalidArnException,
@@ -49,8 +50,16 @@ def named_keys(world: World, call: Call, request: Any, members: Mapping[str, Nam
         InvalidArnException: an ARN that is none of a key, where the operation says so.
 
     """
-    given = ((getattr(request, member), naming) for member, naming in members.items())
-    return {name: _named(world, call.scope, name, naming) for name, naming in given if name is not None}
+    found: dict[str, KmsKey] = {}
+    for member, naming in members.items():
+        name = getattr(request, member)
+        if name is not None:
+            try:
+                found[name] = _named(world, call.scope, name, naming)
+            except AwsError as error:
+                error.foreign = not found  # a request about a key of ours is ours
+                raise
+    return found
 
 
 def look_up(world: World, scope: Scope, name: str) -> KmsKey:

@@ -1,0 +1,1 @@
+"""The way to another emulator: what is not this simulator's is sent on as it came."""
