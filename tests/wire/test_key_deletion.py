@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.registries import REGISTRIES
 from tests.server import Server, running
 from tests.wire.keys import Keys, fresh
 from tests.wire.refusals import code, refusal
@@ -111,6 +112,7 @@ def test_a_deletion_goes_on_while_the_store_is_disconnected(own_server: Server) 
 def doctor(server: Server) -> str:
     """Return what doctor says, of a registry that a server is using."""
     command = [sys.executable, "-m", "hsmstore", "doctor", "--json", "--data-dir", str(server.data_dir)]
+    command += REGISTRIES.options(server.data_dir)
     return subprocess.run(command, capture_output=True, check=False, text=True, timeout=120).stdout
 
 
