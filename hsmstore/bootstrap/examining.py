@@ -119,7 +119,10 @@ def _orphan(unit: Unit, remains: Remains) -> Finding:
     if store is None:
         mend = f"hsmstore cluster delete {remains.cluster_id}, if nothing else in it is needed"
     elif store.state is not ConnectionState.CONNECTED:
-        mend = f"hsmstore store connect {store.id}; then stop the server, and hsmstore doctor --fix"
+        mend = (
+            f"hsmstore store connect {store.id}; hsmstore cluster key delete {remains.cluster_id}"
+            f" {remains.key_id}"
+        )
     came_about = (
         "its key was never finished"
         if remains.unfinished

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hsmstore.cli import cluster_parts, kmsuser, screen
+from hsmstore.cli import cluster_keys, cluster_parts, kmsuser, screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.cluster_card import show_certificate, show_cluster
 from hsmstore.cli.options import AsJson, ClusterId, read_text, takes_secret
@@ -116,6 +116,7 @@ app.add_typer(cluster_parts.hsm, name="hsm")
 app.add_typer(cluster_parts.network, name="network")
 app.add_typer(cluster_parts.subnet, name="subnet")
 app.add_typer(kmsuser.app, name="kmsuser")
+app.add_typer(cluster_keys.app, name="key")
 
 
 @app.command("backup")

@@ -6,7 +6,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from hsmstore.service import backups, clock, clusters, explain, faults, hsms, kmsuser
+from hsmstore.service import backups, clock, clusterkeys, clusters, explain, faults, hsms, kmsuser
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World
 
@@ -54,6 +54,8 @@ ROUTES: Final = (
     Route("POST", "/clusters/{ClusterId}/hsms/{HsmId}/start", hsms.start_hsm),
     Route("PUT", "/clusters/{ClusterId}/network", hsms.set_network),
     Route("PUT", "/clusters/{ClusterId}/subnets/{SubnetId}", hsms.set_subnet),
+    Route("GET", "/clusters/{ClusterId}/keys", clusterkeys.list_cluster_keys),
+    Route("DELETE", "/clusters/{ClusterId}/keys/{KeyId}", clusterkeys.delete_cluster_key),
     Route("POST", "/clusters/{ClusterId}/backups", backups.create_backup),
     Route("GET", "/backups", backups.list_backups),
     Route("DELETE", "/backups/{BackupId}", backups.delete_backup),

@@ -104,6 +104,14 @@ class Cluster:
         """Back the cluster up; return the backup's id."""
         return self._doors.member(self._do("POST", "backups"), "BackupId", str)
 
+    def keys(self) -> list[Answer]:
+        """Return the keys on the token, each with its `Label` and mostly a `KeyId`."""
+        return self._doors.member(self._do("GET", "keys"), "Keys", list)
+
+    def delete_key(self, key_id: str) -> None:
+        """Delete a key's material from the token, which KMS does not learn of."""
+        self._do("DELETE", "keys", key_id)
+
     def add_hsm(self) -> Answer:
         """Add an HSM."""
         return self._do("POST", "hsms")
