@@ -111,7 +111,7 @@ _NOTHING_TRUSTED: Final = (
 
 def _invalid(error: AttestationRefused) -> ValidationException:
     return ValidationException(
-        f"The attestation document is not valid. The check that failed is {error.check}: "
+        f"The attestation document is not valid: it did not pass the check {error.check}, by which "
         f"{MEANINGS[error.check]}.",
         internal=error.detail,
     )

@@ -61,7 +61,7 @@ def attack(server: Server, documents: Iterator[bytes]) -> Counter[tuple[int, str
         connection.request("POST", "/", body, {"Content-Type": CONTENT_TYPE, "X-Amz-Target": TARGET})
         response = connection.getresponse()
         answer = json.loads(response.read())
-        check = answer.get("message", "").partition("check that failed is ")[2].partition(":")[0]
+        check = answer.get("message", "").partition("did not pass the check ")[2].partition(",")[0]
         answers[response.status, answer.get("__type", ""), check] += 1
     connection.close()
     return answers

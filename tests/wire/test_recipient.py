@@ -157,10 +157,10 @@ def test_order_of_refusals_of_a_key(store: Played, key: str, document: bytes) ->
     neither = refusal(kms.generate_data_key, KeyId=key, Recipient=bad)
     assert neither.message == "Please specify either number of bytes or key spec."
     asked = {"KeyId": key, "KeySpec": "AES_256"}
-    assert "check that failed" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
+    assert "did not pass the check" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
     kms.disable_key(KeyId=key)
     try:
-        assert "check that failed" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
+        assert "did not pass the check" in refusal(kms.generate_data_key, Recipient=bad, **asked).message
         assert refusal(kms.generate_data_key, Recipient=good, **asked).code == "DisabledException"
     finally:
         kms.enable_key(KeyId=key)
@@ -173,7 +173,7 @@ def test_a_real_document(tmp_path: Path) -> None:
     """AWS's own document is taken where AWS's root is trusted, at the document's time; and refused now."""
     real = (RECORDED / "real_debug_rsa2048_2024-01-24.bin").read_bytes()
     with running(tmp_path / "data", "--profile", "instant", "--attestation-root", "aws") as server:
-        assert "The check that failed is validity" in refused(server, real).message
+        assert "did not pass the check validity" in refused(server, real).message
         server.stop()
         _set_clock(server, datetime(2024, 1, 24, 18, 14, 30, tzinfo=UTC))
         server.start()

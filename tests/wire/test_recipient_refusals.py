@@ -39,11 +39,8 @@ def test_broken_documents(trusting: Server, root: Authority, recipient: Recipien
     """A document that is wrong in one way is a ValidationException that names the check, and no more."""
     answer = refused(trusting, broken(kind, root, recipient.spki, now(trusting)))
     check = KINDS[kind].check
-    assert answer == (
-        400,
-        "ValidationException",
-        f"The attestation document is not valid. The check that failed is {check}: {MEANINGS[check]}.",
-    )
+    text = f"it did not pass the check {check}, by which {MEANINGS[check]}."
+    assert answer == (400, "ValidationException", f"The attestation document is not valid: {text}")
 
 
 @pytest.mark.aws_recorded
@@ -129,7 +126,7 @@ def test_by_the_simulations_clock(tmp_path: Path, root: Authority, recipient: Re
         document = minted(server, root, recipient)
         assert sealed(server, document)
         shown = server.manage("POST", "/clock/advance", {"Seconds": 4 * 3600})[1]
-        assert "The check that failed is validity" in refused(server, document).message
+        assert "did not pass the check validity" in refused(server, document).message
         later = Module(root, shown["Now"]).attest(Claims(public_key=recipient.spki), shown["Now"])
         assert sealed(server, later)
 
