@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def keys(server: Server) -> Keys:
     """Give a connected key store, in an account of its own, to make keys in."""
-    return Keys.on(server, "for keys", account="444455556666")
+    return Keys.on(server, "for keys", account="121212121212")
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import pytest
 from tests.wire.keys import NO_KEY, Keys, fresh
 from tests.wire.refusals import code, refusal
 
-READER = "arn:aws:iam::444455556666:role/reader"
-KEEPER = "arn:aws:iam::444455556666:user/keeper"
+READER = "arn:aws:iam::121212121212:role/reader"
+KEEPER = "arn:aws:iam::121212121212:user/keeper"
 
 
 def grant(keys: Keys, key_id: str, **members: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def test_grants_are_listed_by_grantee_and_id(keys: Keys) -> None:
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_retirable_grants_page_by_page(keys: Keys, size: int) -> None:
     """ListRetirableGrants lists the grants of all keys that one principal may retire."""
-    principal = f"arn:aws:iam::444455556666:role/{fresh('retiring')}"
+    principal = f"arn:aws:iam::121212121212:role/{fresh('retiring')}"
     made = {
         grant(keys, key_id, RetiringPrincipal=principal)["GrantId"]
         for key_id in [keys.create(), keys.create()]

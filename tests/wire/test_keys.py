@@ -133,7 +133,7 @@ def test_create_key_needs_two_active_hsms(server: Server) -> None:
 @pytest.mark.inferred(reason="Which exception the documentation leaves open; GenerateRandom's is taken.")
 def test_create_key_while_the_cluster_is_out_of_reach(server: Server) -> None:
     """A cluster that cannot be reached makes no key, and leaves none."""
-    keys = Keys.on(server, fresh("out of reach"), account="444455557777")
+    keys = Keys.on(server, fresh("out of reach"), account="121212127777")
     (store,) = keys.kms.describe_custom_key_stores(CustomKeyStoreId=keys.store)["CustomKeyStores"]
     network = f"/clusters/{store['CloudHsmClusterId']}/network"
     server.manage("PUT", network, {"Reachable": False})
@@ -151,9 +151,9 @@ def test_create_key_while_the_cluster_is_out_of_reach(server: Server) -> None:
     ("name", "message"),
     [
         ("fake-key-id", "Invalid keyId 'fake-key-id'"),
-        (NO_KEY, f"Key 'arn:aws:kms:us-east-1:444455556666:key/{NO_KEY}' does not exist"),
-        (f"arn:aws:kms:eu-west-1:444455556666:key/{NO_KEY}", "Invalid arn eu-west-1"),
-        ("alias/nobody", "Alias arn:aws:kms:us-east-1:444455556666:alias/nobody is not found."),
+        (NO_KEY, f"Key 'arn:aws:kms:us-east-1:121212121212:key/{NO_KEY}' does not exist"),
+        (f"arn:aws:kms:eu-west-1:121212121212:key/{NO_KEY}", "Invalid arn eu-west-1"),
+        ("alias/nobody", "Alias arn:aws:kms:us-east-1:121212121212:alias/nobody is not found."),
     ],
 )
 def test_no_such_key(keys: Keys, name: str, message: str) -> None:
@@ -181,7 +181,7 @@ def test_aliases_where_a_key_is_needed(keys: Keys) -> None:
     keys.kms.create_alias(AliasName=alias, TargetKeyId=key_id)
     refused = refusal(keys.kms.enable_key, KeyId=alias)
     assert refused == (400, "NotFoundException", f"Invalid keyId '{alias}'")
-    for arn in (keys.alias_arn(alias), "arn:aws:kms:us-east-1:444455556666:key/x", "arn:aws:s3:::bucket"):
+    for arn in (keys.alias_arn(alias), "arn:aws:kms:us-east-1:121212121212:key/x", "arn:aws:s3:::bucket"):
         assert refusal(keys.kms.enable_key, KeyId=arn)[1:] == ("InvalidArnException", f"Invalid arn {arn}")
 
 

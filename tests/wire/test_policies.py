@@ -8,7 +8,7 @@ import pytest
 from tests.wire.keys import Keys
 from tests.wire.refusals import code, refusal
 
-ACCOUNT = "444455556666"
+ACCOUNT = "121212121212"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 
 
