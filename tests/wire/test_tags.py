@@ -1,10 +1,11 @@
 """Tags of keys, through boto3."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.wire.keys import Keys
+from tests.wire.keys import Keys, fresh
 from tests.wire.refusals import Refusal, refusal
 
 
@@ -118,3 +119,20 @@ def test_tags_page_by_page(keys: Keys, size: int) -> None:
     assert all(len(page["Tags"]) <= size and page["Truncated"] == ("NextMarker" in page) for page in pages)
     shown = [(tag["TagKey"], tag["TagValue"]) for page in pages for tag in page["Tags"]]
     assert sorted(shown) == sorted(given.items())
+
+
+@pytest.mark.inferred(reason="That nothing is lost goes without saying.")
+def test_tags_from_many_at_once(keys: Keys) -> None:
+    """Clients that tag, name, enable and disable one key at the same time do not get in each other's way."""
+    key_id = keys.create()
+
+    def change(number: int) -> None:
+        kms = keys.server.kms(account=keys.account)
+        kms.tag_resource(KeyId=key_id, Tags=tags(**{f"k{number}": "v"}))
+        kms.create_alias(AliasName=f"alias/{fresh('at-once')}", TargetKeyId=key_id)
+        (kms.enable_key if number % 2 else kms.disable_key)(KeyId=key_id)
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(change, range(16)))
+    assert listed(keys, key_id) == {f"k{number}": "v" for number in range(16)}
+    assert len(keys.kms.list_aliases(KeyId=key_id)["Aliases"]) == 16

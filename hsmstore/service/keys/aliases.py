@@ -15,7 +15,7 @@ from hsmstore.domain.identifiers import Scope, alias_arn
 from hsmstore.domain.key import Alias
 from hsmstore.domain.limits import ALIASES_PAGE, ALIASES_PER_KEY
 from hsmstore.domain.ports import Unit
-from hsmstore.service.keys.resolving import resolve
+from hsmstore.service.keys.resolving import reread, resolve
 from hsmstore.service.markers import Listing
 from hsmstore.service.shapes import (
     NOTHING,
@@ -91,7 +91,7 @@ def create_alias(request: AliasRequest, call: Call, world: World) -> Nothing:
     key.require_changeable()
     now = world.clock.now()
     with world.registry.writing() as unit:
-        unit.replace_key(key, key)  # a key that is deleted meanwhile takes no name
+        reread(unit, key).require_changeable()
         if unit.alias(call.scope, name) is not None:
             raise AlreadyExistsException(
                 f"An alias with the name {alias_arn(call.scope, name)} already exists"
@@ -114,7 +114,7 @@ def update_alias(request: AliasRequest, call: Call, world: World) -> Nothing:
     key = resolve(world, call, request.target_key_id)
     key.require_changeable()
     with world.registry.writing() as unit:
-        unit.replace_key(key, key)
+        reread(unit, key).require_changeable()
         alias = _find(unit, call.scope, request.alias_name)
         if alias.key_id != key.id:
             _require_room(unit, key.id)

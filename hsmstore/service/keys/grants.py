@@ -39,7 +39,7 @@ from hsmstore.service.keys.grantshapes import (
     ServicePrincipal,
     entry,
 )
-from hsmstore.service.keys.resolving import resolve
+from hsmstore.service.keys.resolving import reread, resolve
 from hsmstore.service.markers import Listing
 from hsmstore.service.shapes import (
     NOTHING,
@@ -139,7 +139,7 @@ def create_grant(request: CreateGrantRequest, call: Call, world: World) -> Creat
         raise DryRunOperationException
     grant = _grant(world, key, request)
     with world.registry.writing() as unit:
-        unit.replace_key(key, key)  # a key that is deleted meanwhile takes no grant
+        reread(unit, key).require_grantable()
         same = _same(unit, grant)
         if same is None:
             if unit.count_grants(key.id) >= GRANTS_PER_KEY:

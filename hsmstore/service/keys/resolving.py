@@ -19,6 +19,7 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import Scope, alias_arn, key_arn
 from hsmstore.domain.key import KmsKey
+from hsmstore.domain.ports import Unit
 from hsmstore.service import lifecycle
 from hsmstore.service.shapes import Naming
 from hsmstore.service.world import Call, World
@@ -42,6 +43,19 @@ def resolve(world: World, call: Call, name: str) -> KmsKey:
     return look_up(world, call.scope, name) if known is None else known
 
 
+def reread(unit: Unit, key: KmsKey) -> KmsKey:
+    """Return the key as it stands in this transaction, its store as it was found.
+
+    Raises:
+        Conflict: it has been deleted meanwhile.
+
+    """
+    current = unit.key(key.scope, key.id)
+    if current is None:
+        raise Conflict(f"{key.arn} has been deleted")
+    return replace(current, store=key.store)
+
+
 def named_keys(world: World, call: Call, request: Any, members: Mapping[str, Naming]) -> Mapping[str, KmsKey]:
     """Return the keys that the request names, by that name; `members` are those that may.
 
@@ -63,7 +77,7 @@ def named_keys(world: World, call: Call, request: Any, members: Mapping[str, Nam
 
 
 def look_up(world: World, scope: Scope, name: str) -> KmsKey:
-    """Return the key that `name` means in the scope, what is due of it and of its store settled.
+    """Return the key that `name` means in the scope, what is due of its store settled.
 
     Raises:
         NotFoundException: there is none.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hsmstore.domain.errors import TagException
 from hsmstore.domain.key import Tag
 from hsmstore.domain.limits import TAGS_PAGE, TAGS_PER_KEY
-from hsmstore.service.keys.resolving import resolve
+from hsmstore.service.keys.resolving import reread, resolve
 from hsmstore.service.markers import Listing
 from hsmstore.service.shapes import (
     NOTHING,
@@ -86,7 +86,7 @@ def tag_resource(request: TagResourceRequest, call: Call, world: World) -> Nothi
     key.require_changeable()
     tags = checked_tags([Tag(key=tag.tag_key, value=tag.tag_value) for tag in request.tags])
     with world.registry.writing() as unit:
-        unit.replace_key(key, key)  # a key that is deleted meanwhile takes no tags
+        reread(unit, key).require_changeable()
         unit.put_tags(key.id, tags)
         checked_tags(unit.tags(key.id))
     return NOTHING
@@ -105,7 +105,7 @@ def untag_resource(request: UntagResourceRequest, call: Call, world: World) -> N
     key.require_changeable()
     _refuse_reserved(set(request.tag_keys))
     with world.registry.writing() as unit:
-        unit.replace_key(key, key)
+        reread(unit, key).require_changeable()
         unit.remove_tags(key.id, request.tag_keys)
     return NOTHING
 
