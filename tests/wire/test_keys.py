@@ -1,9 +1,12 @@
 """CreateKey, DescribeKey, ListKeys and the changes of a key, through boto3."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from hsmstore.storage.registry import SqlRegistry
+from tests.registries import REGISTRIES
 from tests.server import Server
 from tests.wire.keys import NO_KEY, Keys, fresh
 from tests.wire.refusals import Refusal, code, refusal
@@ -139,6 +142,9 @@ def test_create_key_while_the_cluster_is_out_of_reach(server: Server) -> None:
     server.manage("PUT", network, {"Reachable": False})
     assert refusal(keys.kms.create_key, **keys.members())[:2] == (500, "KMSInternalException")
     assert keys.kms.list_keys()["Keys"] == []
+    with closing(SqlRegistry(REGISTRIES.url(server.data_dir))) as registry, registry.reading() as unit:
+        left = [remains for remains in unit.remains() if remains.key_store_id == keys.store]
+    assert left == [], "an orphan that never was"
     server.manage("PUT", network, {"Reachable": True})
     assert keys.create()
 

@@ -94,9 +94,8 @@ def create_key(request: CreateKeyRequest, call: Call, world: World) -> CreateKey
         if request.policy is None
         else checked_policy(request.policy, call.scope, bypass=bypass),
     )
-    remains = material.write_ahead(world, key)
+    remains = material.make(world, key)
     try:
-        material.make(world, key)
         key = _commit(world, key, tags)
     except Exception:
         material.destroy(world, remains)

@@ -18,7 +18,7 @@ from hsmstore.domain.errors import (
     UnsupportedOperationException,
 )
 from hsmstore.domain.key import KmsKey, Remains
-from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
+from hsmstore.domain.ports import ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.domain.tokenkeys import KeysUnsupported
 from hsmstore.service.lifecycle import cannot_communicate, live_connection
 from hsmstore.service.world import World
@@ -26,17 +26,10 @@ from hsmstore.service.world import World
 log = logging.getLogger(__name__)
 
 
-def write_ahead(world: World, key: KmsKey) -> Remains:
-    """Write down that the key's material may be on the token from now on."""
-    remains = _remains(key, world.clock.now(), unfinished=True)
-    with world.registry.writing() as unit:
-        unit.add_remains(remains)
-    world.checkpoint(Checkpoint.KEY_AHEAD)
-    return remains
-
-
-def make(world: World, key: KmsKey) -> None:
+def make(world: World, key: KmsKey) -> Remains:
     """Make the key's material: AES-256, labelled with the key's ARN, never to leave the token.
+
+    Until the key's row is written, what is returned says that the material is there.
 
     Raises:
         CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: the store is not connected.
@@ -46,6 +39,29 @@ def make(world: World, key: KmsKey) -> None:
 
     """
     connection = live_connection(world, key.scope, key.store.id)
+    remains = _write_ahead(world, key)
+    try:
+        _generate(world, key, connection)
+    except Conflict:  # nothing was done
+        _cross_out(world, remains)
+        raise
+    except AwsError:
+        destroy(world, remains)
+        raise
+    world.checkpoint(Checkpoint.KEY_MADE)
+    return remains
+
+
+def _write_ahead(world: World, key: KmsKey) -> Remains:
+    """Write down that the key's material may be on the token from now on."""
+    remains = _remains(key, world.clock.now(), unfinished=True)
+    with world.registry.writing() as unit:
+        unit.add_remains(remains)
+    world.checkpoint(Checkpoint.KEY_AHEAD)
+    return remains
+
+
+def _generate(world: World, key: KmsKey, connection: HsmConnection) -> None:
     try:
         connection.generate_key(key.arn, key.material_id)
     except ConnectionClosed as error:
@@ -63,7 +79,6 @@ def make(world: World, key: KmsKey) -> None:
     except HsmUnavailable as error:
         world.gate.drop(key.scope, key.store.id, connection)
         raise cannot_communicate(key.store.id, error.reason) from error
-    world.checkpoint(Checkpoint.KEY_MADE)
 
 
 def delete(world: World, key: KmsKey) -> None:
@@ -90,8 +105,7 @@ def destroy(world: World, remains: Remains) -> bool:
     except (AwsError, EnvironmentUnfit, Conflict, ConnectionClosed, HsmUnavailable, KeysUnsupported) as error:
         log.info("the key material of %s is not destroyed: %s", remains.arn, error)
         return False
-    with world.registry.writing() as unit:
-        unit.remove_remains(remains.key_id)
+    _cross_out(world, remains)
     return True
 
 
@@ -102,9 +116,8 @@ def sweep(world: World) -> None:
     for remains, cluster in left:
         if cluster is not None:
             destroy(world, remains)
-            continue
-        with world.registry.writing() as unit:  # it went with the cluster's token
-            unit.remove_remains(remains.key_id)
+        else:  # it went with the cluster's token
+            _cross_out(world, remains)
 
 
 def settle_keys(world: World) -> bool:
@@ -113,6 +126,11 @@ def settle_keys(world: World) -> bool:
         due = unit.due_keys(world.clock.now())
     failed = [key for key in due if not _delete_alone(world, key)]
     return not failed
+
+
+def _cross_out(world: World, remains: Remains) -> None:
+    with world.registry.writing() as unit:
+        unit.remove_remains(remains.key_id)
 
 
 def _delete_alone(world: World, key: KmsKey) -> bool:
