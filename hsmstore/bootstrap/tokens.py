@@ -36,7 +36,7 @@ def serve_token(
 ) -> None:
     """Put the token `label` behind p11-kit remoting until SIGTERM or SIGINT; make it where there is none.
 
-    Without `kmsuser_password` one is made up, and kept in a file.
+    Where it is made without `kmsuser_password` one is made up, and kept in a file.
 
     Raises:
         EnvironmentUnfit: the machine cannot serve it as it stands, or another process owns the token.
@@ -72,11 +72,6 @@ def _make_token(directory: Path, label: str, password: str | None, settings: Set
     """
     kept = directory / KMSUSER_PASSWORD
     if (directory / label).exists():
-        if password is not None:
-            raise EnvironmentUnfit(
-                f"the token {label} is there already, and kmsuser has a password",
-                "leave the password out, or change it through the cluster",
-            )
         return kept
     entropy = SystemEntropy()
     pin = kept_secret(directory / CRYPTO_OFFICER_PIN, entropy)

@@ -49,7 +49,9 @@ def serve(
     ] = None,
     kmsuser_password_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Make kmsuser with the password in it; none: one is made up."),
+        typer.Option(
+            metavar="FILE", help="A new token's kmsuser has the password in it; none: one is made up."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
