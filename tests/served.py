@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 
 class ServedHsm:
@@ -32,7 +33,7 @@ class ServedHsm:
     @property
     def socket(self) -> Path:
         """The socket."""
-        return Path(self.address.removeprefix("unix:path="))
+        return Path(unquote(self.address.removeprefix("unix:path=")))
 
     @property
     def officer_pin(self) -> str:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from hsmstore.bootstrap.parts import (
     log_to_stderr,
@@ -56,7 +57,7 @@ def serve_token(
             when_ready(
                 ServedToken(
                     token=server.token,
-                    address=f"unix:path={path.absolute()}",
+                    address=f"unix:path={quote(str(path.absolute()))}",
                     directory=directory,
                     crypto_officer_pin=directory / CRYPTO_OFFICER_PIN,
                     kmsuser_password=made if made.exists() else None,

@@ -64,8 +64,10 @@ class Module:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._library))
         except (OSError, pkcs11.PKCS11Error) as error:
             raise EnvironmentUnfit(
-                f"{source} is not a PKCS#11 module: {str(error).replace(str(path), str(source))}",
-                "set the path of a PKCS#11 module; its copy needs a file system without noexec",
+                f"{source} cannot be used as a PKCS#11 module: {str(error).replace(str(path), str(source))}",
+                f"the address must be one such as unix:path=PATH, not {list(environment.values())}"
+                if environment
+                else "set the path of a PKCS#11 module; its copy needs a file system without noexec",
             ) from error
 
     @property
