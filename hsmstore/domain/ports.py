@@ -84,12 +84,16 @@ class HsmTimedOut(HsmUnavailable):
 
 
 class ConnectFailed(Exception):
-    """A connect that did not come about, and the ConnectionErrorCode that says why."""
+    """A connect that did not come about, and the ConnectionErrorCode that says why.
 
-    def __init__(self, code: ConnectionErrorCode, reason: str) -> None:
+    `silent` tells that the HSM did not answer in time, rather than what it answered.
+    """
+
+    def __init__(self, code: ConnectionErrorCode, reason: str, *, silent: bool = False) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+        self.silent = silent
 
 
 class ConnectionClosed(Exception):

@@ -2,7 +2,8 @@
 
 A call that misses its deadline is ended by cutting the line that it waits on, where that is known; the
 connection is then dead, and the next one begins anew. So a draw, which must be cheap, need not be handed to
-the thread: it is made where it is asked for, and the thread, idle otherwise, sees to its deadline.
+the thread: it is made where it is asked for, and the thread, idle otherwise, sees to its deadline. From an
+HSM that is near, as its draws have shown, even who must not wait may draw.
 
 Where the line is not known the call can only be left. Until it comes back every other call on the connection
 is refused at once; when it does come back, the connection works again. A connection that is closed while a
@@ -24,7 +25,12 @@ from hsmstore.hsm.session import Session
 
 Result = TypeVar("Result")
 
-LOOKS: Final = 4  # at a draw under way, within its deadline
+Drawn = TypeVar("Drawn", bytes, bytes | None)
+
+LOOKS: Final = 4  # at least, at a draw under way, within its deadline
+PROMPTNESS: Final = 0.25  # seconds that a draw may hold up everybody, and between two looks
+NEAR: Final = 0.002  # seconds; an HSM whose draws take less is as good as one in this process
+FAR: Final = 0.02  # seconds; one whose draw takes longer is not, or not for now
 
 
 class Worker:
@@ -84,7 +90,7 @@ class Worker:
     def _work(self) -> None:
         while True:
             try:
-                item = self._calls.get(timeout=self.deadline / LOOKS)
+                item = self._calls.get(timeout=min(PROMPTNESS, self.deadline / LOOKS))
             except Empty:
                 self.watch()
                 continue
@@ -115,6 +121,8 @@ class DeadlineSession:
         self._monotonic = monotonic
         self._turn = threading.Lock()
         self._since: float | None = None  # when the draw under way began
+        self._patience = worker.deadline
+        self._is_near = False
         self._abandoned = False
         worker.watch = self._watch
 
@@ -132,12 +140,36 @@ class DeadlineSession:
             raise HsmUnavailable("the connection was cut when an earlier call had not returned in time")
         if not self._turn.acquire(timeout=self._worker.deadline):
             raise HsmTimedOut("an earlier call to the PKCS#11 module has not returned yet")
+        return self._draw(self._session.draw, length, self._worker.deadline)
+
+    def draw_promptly(self, length: int) -> bytes | None:
+        """Return what `draw` returns, or None where the HSM is not near, or another call is under way.
+
+        One that was near and hangs holds the caller up once, for no more than PROMPTNESS and a look: then the
+        line is cut, and whoever draws next waits for the HSM in a thread.
+
+        Raises:
+            HsmTimedOut: it was cut so.
+            ConnectionClosed, HsmUnavailable: as `draw`.
+
+        """
+        if not self._is_near or self._line.is_cut:
+            return None
+        if not self._turn.acquire(timeout=NEAR):
+            self._is_near = False  # or each one in turn would wait so long
+            return None
+        return self._draw(self._session.draw_promptly, length, min(PROMPTNESS, self._worker.deadline))
+
+    def _draw(self, call: Callable[[int], Drawn], length: int, patience: float) -> Drawn:
+        """Make `call`, cut off after `patience`, in the turn that is held, and give the turn back."""
         try:
-            self._since = self._monotonic()
-            octets = self._session.draw(length)
+            self._patience = patience
+            self._since = began = self._monotonic()
+            octets = call(length)
+            self._judge(self._monotonic() - began)
         except HsmUnavailable as error:
             if self._line.is_cut:
-                raise HsmTimedOut(f"no answer in {self._worker.deadline} s: {error.reason}") from error
+                raise HsmTimedOut(f"no answer in {patience} s: {error.reason}") from error
             raise
         finally:
             self._since = None
@@ -146,13 +178,17 @@ class DeadlineSession:
             raise ConnectionClosed
         return octets
 
+    def _judge(self, seconds: float) -> None:
+        """Take a draw's time for the HSM's. Threads in each other's way make it longer, and never shorter."""
+        if seconds < NEAR:
+            self._is_near = True
+        elif seconds > FAR:
+            self._is_near = False
+
     def _watch(self) -> None:
         since = self._since
-        if since is not None and self._monotonic() - since >= self._worker.deadline:
+        if since is not None and self._monotonic() - since >= self._patience:
             self._line.cut()
-
-    def draw_promptly(self, length: int) -> None:
-        """Return None: every call of this module may have to wait."""
 
     def set_password(self, old: str, new: str) -> None:
         """Change kmsuser's password as `Session.set_password` does.

@@ -178,7 +178,7 @@ class Pkcs11Hsm:
         except pkcs11.PKCS11Error as error:
             raise ConnectFailed(error_code(error), words(error)) from error
         except HsmTimedOut as error:
-            raise ConnectFailed(ConnectionErrorCode.NETWORK_ERRORS, error.reason) from error
+            raise ConnectFailed(ConnectionErrorCode.NETWORK_ERRORS, error.reason, silent=True) from error
         except (EnvironmentUnfit, OSError) as error:
             raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, str(error)) from error
 

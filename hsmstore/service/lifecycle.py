@@ -14,6 +14,7 @@ from hsmstore.domain.errors import (
     Conflict,
     CustomKeyStoreInvalidStateException,
     CustomKeyStoreNotFoundException,
+    DependencyTimeoutException,
     EnvironmentUnfit,
     KMSInternalException,
     UnsupportedOperationException,
@@ -102,7 +103,8 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
     try:
         return open_again(world, store)
     except ConnectFailed as failure:
-        raise cannot_communicate(key_store_id, str(failure)) from failure
+        refusal = did_not_answer if failure.silent else cannot_communicate
+        raise refusal(key_store_id, str(failure)) from failure
 
 
 def open_again(world: World, store: KeyStore) -> HsmConnection:
@@ -229,6 +231,14 @@ def cannot_communicate(key_store_id: str, reason: str) -> KMSInternalException:
     """Word the refusal of a CONNECTED store whose cluster does not answer; the text is ours."""
     return KMSInternalException(
         f"KMS cannot communicate with the CloudHSM cluster of custom key store {key_store_id}.",
+        internal=reason,
+    )
+
+
+def did_not_answer(key_store_id: str, reason: str) -> DependencyTimeoutException:
+    """Word the refusal where the cluster's HSM took too long; the text is ours."""
+    return DependencyTimeoutException(
+        f"The CloudHSM cluster of custom key store {key_store_id} did not answer in time.",
         internal=reason,
     )
 

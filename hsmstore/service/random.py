@@ -5,12 +5,12 @@ from typing import Annotated
 
 import msgspec
 
-from hsmstore.domain.errors import Conflict, DependencyTimeoutException, ValidationException
+from hsmstore.domain.errors import Conflict, ValidationException
 from hsmstore.domain.faults import Phase
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.service.faults import strike
-from hsmstore.service.lifecycle import cannot_communicate, live_connection
+from hsmstore.service.lifecycle import cannot_communicate, did_not_answer, live_connection
 from hsmstore.service.recipient import RecipientInfo, answer_for
 from hsmstore.service.shapes import KeyStoreId, Request, Response
 from hsmstore.service.world import Call, World, starting_again
@@ -62,7 +62,7 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
         except ConnectionClosed:
             pass  # it was shut between the look and the draw: the registry knows why
         except HsmTimedOut as error:
-            raise _timed_out(key_store_id, error) from error
+            raise did_not_answer(key_store_id, error.reason) from error
         except HsmUnavailable as error:
             log.warning("key store %s: %s; logging in again", key_store_id, error.reason)
             world.gate.drop(call.scope, key_store_id, connection)
@@ -99,13 +99,6 @@ def _draw_from_a_new_connection(key_store_id: str, length: int, call: Call, worl
     except ConnectionClosed as error:
         raise Conflict from error
     except HsmTimedOut as error:
-        raise _timed_out(key_store_id, error) from error
+        raise did_not_answer(key_store_id, error.reason) from error
     except HsmUnavailable as error:
         raise cannot_communicate(key_store_id, error.reason) from error
-
-
-def _timed_out(key_store_id: str, error: HsmTimedOut) -> DependencyTimeoutException:
-    return DependencyTimeoutException(
-        f"The CloudHSM cluster of custom key store {key_store_id} did not answer in time.",
-        internal=error.reason,
-    )

@@ -188,6 +188,34 @@ def test_a_hung_server(server: Server, remote: Remote) -> None:
     fresh.close()
 
 
+def test_a_near_server_hangs(server: Server, remote: Remote) -> None:
+    """Who must not wait may draw from an HSM that is near; one that hangs holds them up once."""
+    connection = remote.connect()
+    assert connection.draw_promptly(8) is None  # nobody knows yet
+    assert eventually(lambda: _promptly(connection))
+    server.send(signal.SIGSTOP)
+    with pytest.raises(HsmTimedOut):
+        _draw_for_ever(connection)
+    assert connection.draw_promptly(8) is None
+    with pytest.raises(HsmUnavailable, match="was cut"):
+        connection.draw(8)
+    connection.close()
+    server.send(signal.SIGCONT)
+    eventually(remote.connect).close()
+
+
+def _draw_for_ever(connection: HsmConnection) -> None:
+    while True:  # a signal takes its time
+        connection.draw_promptly(8) or connection.draw(8)
+
+
+def _promptly(connection: HsmConnection) -> bytes:
+    octets = connection.draw(8) and connection.draw_promptly(8)
+    if octets is None:
+        raise HsmTimedOut("not near yet")
+    return octets
+
+
 def test_many_draws_of_a_hung_server(server: Server, remote: Remote) -> None:
     """All who wait for one connection are told, and all threads and copies of the module come back."""
     for _ in range(2):
