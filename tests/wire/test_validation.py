@@ -146,6 +146,69 @@ def test_blob_beyond_a_bound(server: Server, blob: str, length: int, constraint:
     )
 
 
+LISTS: list[tuple[str, JsonObject, str]] = [
+    (
+        "DescribeKey",
+        {"KeyId": "x", "GrantTokens": ["t"] * 11},
+        (
+            f"Value '[{', '.join('t' * 11)}]' at 'grantTokens' failed to satisfy constraint:"
+            " Member must have length less than or equal to 10"
+        ),
+    ),
+    (
+        "ListKeys",
+        {"ResourceOwners": []},
+        (
+            "Value '[]' at 'resourceOwners' failed to satisfy constraint:"
+            " Member must have length greater than or equal to 1"
+        ),
+    ),
+    (
+        "ListKeys",
+        {"ResourceOwners": ["SELF", "US"]},
+        (
+            "Value '[SELF, US]' at 'resourceOwners' failed to satisfy constraint: Member must satisfy"
+            " constraint: [Member must satisfy enum value set: [SELF, OTHER_ACCOUNTS_VIA_RAM]]"
+        ),
+    ),
+    (
+        "TagResource",
+        {"KeyId": "x", "Tags": [{"TagKey": "a", "TagValue": ""}, {"TagValue": ""}]},
+        "Value null at 'tags.2.member.tagKey' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        "UntagResource",
+        {"KeyId": "x", "TagKeys": ["a", None]},
+        "Value null at 'tagKeys.2.member' failed to satisfy constraint: Member must not be null",
+    ),
+]
+
+
+@pytest.mark.inferred(reason="Each form is recorded of other services on the same framework.")
+@pytest.mark.parametrize(("operation", "body", "constraint"), LISTS, ids=[text[:40] for *_, text in LISTS])
+def test_list_beyond_a_bound(server: Server, operation: str, body: JsonObject, constraint: str) -> None:
+    """A list that is too long or too short is shown as a whole, and a null in one by its place."""
+    assert read(server.call(operation, body)) == broken(1, constraint)
+
+
+@pytest.mark.inferred(reason="By analogy with members that stand in no list.")
+@pytest.mark.parametrize(
+    ("operation", "body", "text"),
+    [
+        ("UntagResource", {"KeyId": "x", "TagKeys": [1]}, "NUMBER_VALUE can not be converted to a String"),
+        ("TagResource", {"KeyId": "x", "Tags": ["a"]}, "Expected null"),
+        (
+            "Encrypt",
+            {"KeyId": "x", "EncryptionContext": {"a": 1}},
+            "NUMBER_VALUE can not be converted to a String",
+        ),
+    ],
+)
+def test_wrong_type_in_a_list_or_map(server: Server, operation: str, body: JsonObject, text: str) -> None:
+    """What is in a list or a map has a type, too."""
+    assert read(server.call(operation, body)) == Refusal(400, "SerializationException", text)
+
+
 REQUIRED = [member for member in every_member() if member.required]
 
 
