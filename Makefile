@@ -23,10 +23,10 @@ serve: setup ## serve the simulator
 demo: setup ## walk a key store through its life, on a server of its own
 	@exec $(BIN)/hsmstore demo $(ARGS)
 
-# A selection may hold nothing for one of the runs, which pytest calls 5.
+# All of them run in two processes; a selection in one, and it may hold nothing for one of the runs, which pytest calls 5.
 test: setup-tests check ## check, then run all tests; what meets a registry, on PostgreSQL too
-	@$(BIN)/pytest $(ARGS) $(if $(ARGS),|| [ $$? -eq 5 ])
-	@$(BIN)/pytest --registry postgresql $(ARGS) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest $(or $(ARGS),-n 2) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest --registry postgresql $(or $(ARGS),-n 2) $(if $(ARGS),|| [ $$? -eq 5 ])
 
 check: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff check
