@@ -1,5 +1,6 @@
 """What every test may rely on: Hypothesis's settings, the run's length and its registry, a real server."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -30,7 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the Hypothesis profile of this run."""
+    """Load the Hypothesis profile of this run, and let Ctrl-C reach the programs that are tested.
+
+    A shell that starts a run in the background has it, and all that it starts, ignore SIGINT.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.load_profile("endurance" if config.getoption("endurance") else "default")
 
 

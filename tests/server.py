@@ -19,7 +19,7 @@ from tests.registries import REGISTRIES
 PASSWORD = "kmsuser1password"
 
 _NO_RETRIES = Config(
-    retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30, parameter_validation=False
+    retries={"total_max_attempts": 1}, connect_timeout=30, read_timeout=60, parameter_validation=False
 )
 
 
@@ -90,19 +90,19 @@ class Server:
     def wait(self) -> int:
         """Wait until it has ended by itself; return `ended`."""
         assert self._process is not None
-        return self._process.wait(timeout=20)
+        return self._process.wait(timeout=60)
 
     def stop(self) -> int:
         """End it with SIGTERM; return its exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=20)
+        return self._process.wait(timeout=60)
 
     def kill(self) -> None:
         """End it with SIGKILL."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
 
     def _serves(self) -> bool:
         try:
@@ -125,7 +125,7 @@ class Server:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send one request as it stands."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()

@@ -29,7 +29,7 @@ def _clusters(simulator: Simulator) -> list[str]:
 
 def _connected(simulator: Simulator, key_store_id: str | None) -> bool:
     assert key_store_id is not None
-    store = settled(simulator, key_store_id, timeout=10, tell=lambda _, __: None)
+    store = settled(simulator, key_store_id, timeout=60, tell=lambda _, __: None)
     return (store.custom_key_store_name, store.connection_state) == (NAME, "CONNECTED")
 
 

@@ -29,7 +29,7 @@ def refusal_of(data_dir: Path, port: int) -> str:
     command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--data-dir", str(data_dir)]
     command += REGISTRIES.options(data_dir)
     ended = subprocess.run(
-        [*command, "--port", str(port)], check=False, capture_output=True, text=True, timeout=30
+        [*command, "--port", str(port)], check=False, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == UNFIT, ended
     assert ended.stdout == ""

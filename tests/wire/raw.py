@@ -31,7 +31,7 @@ def chunked(pieces: Iterable[bytes]) -> Iterable[bytes]:
 
 def exchange(server: Server, *sent: bytes) -> bytes:
     """Send `sent` over one connection; return what comes back until the server closes it."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         for piece in sent:
             connection.sendall(piece)
         received = b""

@@ -35,7 +35,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def attack(server: Server, seed: int, count: int) -> Counter[tuple[int, str]]:
     """Send fuzzed requests over one connection; count the answers by status and exception."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     answers: Counter[tuple[int, str]] = Counter()
     for number, (operation, body) in enumerate(fuzzed(seed, count)):
         headers = {"Content-Type": CONTENT_TYPE, "X-Amz-Target": f"TrentService.{operation}"}

@@ -255,7 +255,7 @@ def test_not_http(server: Server, sent: bytes) -> None:
 def test_client_goes_in_the_middle(server: Server) -> None:
     """Clients that go before their body is complete leave nothing behind, however many they are."""
     for _ in range(40):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             connection.sendall(request(DRAW[:7], length=len(DRAW)))
     assert server.call("GenerateRandom", DRAW).status == 200
 
@@ -265,7 +265,7 @@ def test_half_sent_requests_do_not_keep_it_alive(tmp_path: Path) -> None:
     """A server that is told to stop waits a few seconds for half-sent requests, and then ends in order."""
     with running(tmp_path / "data", "--profile", "instant") as server, ExitStack() as clients:
         for _ in range(8):
-            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
             client.sendall(request(DRAW[:7], length=len(DRAW)))
         assert server.stop() == 0
         server.start()
@@ -275,7 +275,7 @@ def test_half_sent_requests_do_not_keep_it_alive(tmp_path: Path) -> None:
 @pytest.mark.aws_documented
 def test_keep_alive(server: Server) -> None:
     """One connection serves many requests, refusals between them included."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     sockets = set()
     for number in range(50):
         body = b"{" if number % 5 == 4 else DRAW
