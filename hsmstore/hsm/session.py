@@ -210,7 +210,10 @@ class Session:
             try:
                 try:
                     return function(*arguments)
-                finally:  # where it found no key, too: there may be no token
+                except BaseException:
+                    self._look_due = 0.0  # what went wrong may be that there is no token any more
+                    raise
+                finally:
                     if (now := self._monotonic()) >= self._look_due:
                         self._look(now)
             except pkcs11.PKCS11Error as error:
