@@ -159,12 +159,18 @@ def test_create_key_while_the_cluster_is_out_of_reach(server: Server) -> None:
         ("fake-key-id", "Invalid keyId 'fake-key-id'"),
         (NO_KEY, f"Key 'arn:aws:kms:us-east-1:121212121212:key/{NO_KEY}' does not exist"),
         (f"arn:aws:kms:eu-west-1:121212121212:key/{NO_KEY}", "Invalid arn eu-west-1"),
-        ("alias/nobody", "Alias arn:aws:kms:us-east-1:121212121212:alias/nobody is not found."),
     ],
 )
 def test_no_such_key(keys: Keys, name: str, message: str) -> None:
     """A name that means no key is refused in the recorded words."""
     assert refusal(keys.kms.describe_key, KeyId=name) == Refusal(400, "NotFoundException", message)
+
+
+@pytest.mark.inferred(reason="Another emulator gives the text as AWS's; no recording of it was found.")
+def test_no_such_alias(keys: Keys) -> None:
+    """An alias that nobody has is not found."""
+    message = f"Alias {keys.alias_arn('alias/nobody')} is not found."
+    assert refusal(keys.kms.describe_key, KeyId="alias/nobody") == (400, "NotFoundException", message)
 
 
 @pytest.mark.aws_documented

@@ -64,7 +64,7 @@ def test_one_tag_too_many(keys: Keys) -> None:
     assert len(listed(keys, key_id)) == 50
 
 
-@pytest.mark.aws_recorded
+@pytest.mark.inferred(reason="Recorded of a key; of a value by analogy.")
 @pytest.mark.parametrize(
     ("tag", "text"),
     [
