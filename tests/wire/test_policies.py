@@ -58,6 +58,9 @@ MALFORMED = {
     "no action": policy(statement(Action=None)),
     "no resource": policy(statement(Resource=None)),
     "action twice": policy(statement(NotAction="kms:Decrypt")),
+    "an element that there is not": policy(statement(Conditions={})),
+    "an operator that there is not": policy(statement(Condition={"StringEqual": {"a": "b"}})),
+    "a date that is none": policy(statement(Condition={"DateLessThan": {"aws:CurrentTime": "soon"}})),
     "a principal that is none": policy(statement(), statement(Principal={"AWS": "somebody"})),
 }
 

@@ -4,13 +4,8 @@ A policy is kept and given back as it came. Who may do what by it is not looked 
 README.md. The default policy is that of the KMS Developer Guide.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
-from typing import Annotated, Any, Final
-
-import msgspec
+from typing import Annotated, Final
 
 from hsmstore.domain.errors import (
     LimitExceededException,
@@ -19,6 +14,8 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import Scope, root_arn
 from hsmstore.domain.limits import POLICY_BYTES
+from hsmstore.domain.policy.document import Kind, parse
+from hsmstore.domain.policy.patterns import Malformed
 from hsmstore.service.keys.resolving import resolve
 from hsmstore.service.shapes import (
     NOTHING,
@@ -136,10 +133,11 @@ def checked_policy(policy: str, scope: Scope, *, bypass: bool) -> str:
     """
     if len(policy.encode()) > POLICY_BYTES:
         raise LimitExceededException(f"The key policy is longer than {POLICY_BYTES} bytes.")
-    statements = list(_statements(policy))
-    for statement in statements:
-        _check(statement)
-    if not bypass and not any(_lets_put(statement, scope) for statement in statements):
+    try:
+        parsed = parse(policy, Kind.KEY, DEFAULT)
+    except Malformed as error:
+        raise MalformedPolicyDocumentException(error.reason) from error
+    if not bypass and not parsed.lets_somebody_of(scope.account, "kms:PutKeyPolicy"):
         raise MalformedPolicyDocumentException(
             "The new key policy will not allow you to update the key policy in the future."
         )
@@ -160,62 +158,7 @@ _DEFAULT_POLICY: Final = """{
   } ]
 }"""
 
-_PUT: Final = "kms:putkeypolicy"
-_PRINCIPAL: Final = re.compile(r"\*|[0-9]{12}|arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:.+|[A-Z0-9]{16,}")
-
 
 def _require_default(name: str | None) -> None:
     if name not in {None, DEFAULT}:
         raise NotFoundException("No such policy exists")
-
-
-def _statements(policy: str) -> Iterator[dict[str, Any]]:
-    """Yield the policy's statements; one may stand without a list."""
-    try:
-        document = msgspec.json.decode(policy)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedPolicyDocumentException("The key policy is not valid JSON.") from error
-    if not isinstance(document, dict) or "Statement" not in document:
-        raise MalformedPolicyDocumentException("The key policy has no Statement.")
-    for statement in _listed(document["Statement"]):
-        if not isinstance(statement, dict):
-            raise MalformedPolicyDocumentException("A Statement of the key policy is no JSON object.")
-        yield statement
-
-
-def _check(statement: dict[str, Any]) -> None:
-    """Refuse a statement that lacks what every statement of a key policy has."""
-    if statement.get("Effect") not in {"Allow", "Deny"}:
-        raise MalformedPolicyDocumentException("A statement's Effect must be Allow or Deny.")
-    for one, other in (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")):
-        if (one in statement) == (other in statement):
-            raise MalformedPolicyDocumentException(f"A statement must have either {one} or {other}.")
-    principals = statement.get("Principal", statement.get("NotPrincipal"))
-    if not all(_PRINCIPAL.fullmatch(principal) for principal in _aws(principals)):
-        raise MalformedPolicyDocumentException(
-            "Policy contains a statement with one or more invalid principals."
-        )
-
-
-def _lets_put(statement: dict[str, Any], scope: Scope) -> bool:
-    """Tell whether the statement lets somebody of the account put another policy."""
-    allowed = statement["Effect"] == "Allow" and "Action" in statement and "Principal" in statement
-    if not allowed:
-        return False
-    ours = any(
-        principal in {"*", scope.account} or f"::{scope.account}:" in principal
-        for principal in _aws(statement["Principal"])
-    )
-    actions = (str(action).lower() for action in _listed(statement["Action"]))
-    return ours and any(fnmatchcase(_PUT, action) for action in actions)
-
-
-def _aws(principals: Any) -> list[str]:
-    """Return the principals that are accounts, users and roles; services are not looked at."""
-    if isinstance(principals, dict):
-        principals = principals.get("AWS", [])
-    return [str(principal) for principal in _listed(principals)]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -1,0 +1,1 @@
+"""Policies: the pure part. What they do to requests is shown in tests/wire."""
