@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from hsmstore.domain.checkpoints import Checkpoint
+from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
 
 PREFIX: Final = "HSMSTORE_"
@@ -29,6 +30,7 @@ CONFIG_VARIABLE: Final = "HSMSTORE_CONFIG"
 ENDPOINT_VARIABLE: Final = "HSMSTORE_ENDPOINT"
 DEBUG_VARIABLE: Final = "HSMSTORE_DEBUG"
 REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+CREDENTIAL_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 LOCAL_ENDPOINT: Final = "http://127.0.0.1:4599"
 
 
@@ -118,6 +120,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"allowed": "a Region such as us-east-1"},
         ),
     ] = "us-east-1"
+    auth: Annotated[
+        AuthMode,
+        Meta(description="What signatures are for: nothing, to tell who calls, or to let in who has signed."),
+    ] = AuthMode.IDENTIFY
+    principals: (
+        Annotated[Path, Meta(description="File of who may call, with their access keys and policies.")] | None
+    ) = None
     key_store_quota: Annotated[
         int, Meta(description="Custom key stores that an account may have in a Region.", ge=1, le=100_000)
     ] = 10

@@ -15,10 +15,13 @@ from hsmstore.bootstrap.parts import (
     open_sealer,
     open_upstream,
     open_world,
+    own_credential,
 )
+from hsmstore.bootstrap.principals import add_principal, list_principals, new_token
 from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.control.app import Health, management_application
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.principal import AuthMode, Credential
 from hsmstore.service import lifecycle
 from hsmstore.service.settling import settle
 from hsmstore.service.world import World
@@ -26,21 +29,35 @@ from hsmstore.settings import RELOADED, BadSetting, Loaded, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.system.clock import real_time
 from hsmstore.system.ownership import owned
+from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import KmsApplication
+from hsmstore.wire.auth import Identification
 from hsmstore.wire.server import Server, require_free
 
-__all__ = ["examine", "open_world", "registry_state", "serve", "serve_token", "upgrade_registry"]
+__all__ = [
+    "add_principal",
+    "examine",
+    "list_principals",
+    "new_token",
+    "open_world",
+    "registry_state",
+    "serve",
+    "serve_token",
+    "upgrade_registry",
+]
 
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at what is due
 TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
+LOOK: Final = 0.5  # seconds between two looks at the file of principals
 
 
-def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
+def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) -> None:
     """Serve until SIGTERM or SIGINT; at SIGHUP read the settings again.
 
-    `when_ready` is called once, in a thread of its own, with the URL.
+    `when_ready` is called once, in a thread of its own, with the URL, and where calls must be signed with a
+    credential for the server's own.
 
     Raises:
         EnvironmentUnfit: the machine cannot run it as it stands.
@@ -49,28 +66,36 @@ def serve(loaded: Loaded, when_ready: Callable[[str], None]) -> None:
     settings = loaded.settings
     log_to_stderr(settings.log_level)
     require_free(settings.host, settings.port)
+    own = own_credential(settings)
+    principals = FilePrincipals(settings.principals, *filter(None, [own]))
+    if settings.auth is AuthMode.VERIFY and settings.principals is None:
+        log.warning("--auth verify without --principals: nobody is known, and every call is refused")
     with owned(settings.data_dir), open_world(settings) as world:
         health = Health(world)
         upstream = open_upstream(settings)
-        application = KmsApplication(world, management_application(world, health), upstream)
+        identification = Identification(world.home, settings.auth, principals, real_time)
+        application = KmsApplication(world, management_application(world, health), upstream, identification)
         server = Server(
             application,
             settings.host,
             settings.port,
             settings.threads,
             real_time=real_time,
-            when_listening=partial(_announce, settings, health, when_ready),
+            when_listening=partial(_announce, settings, health, own, when_ready),
             before_stop=world.faults.end,
             at_hangup=partial(_reload, world, loaded),
         )
         ticker = Ticker(world)
         lifecycle.resume_elsewhere(world)
         ticker.start()
+        watch = Watch(principals)
+        watch.start()
         try:
             server.run()
         finally:
             health.status = "draining"
             ticker.stop()
+            watch.stop()
             if upstream is not None:
                 upstream.close()
 
@@ -104,6 +129,29 @@ class Ticker(threading.Thread):
         except Exception:
             log.exception("the ticker could not %s", step.__name__)
         return None
+
+
+class Watch(threading.Thread):
+    """Looks once in a while whether the file of principals is another; a thread of its own never waits."""
+
+    def __init__(self, principals: FilePrincipals) -> None:
+        """Take the principals."""
+        super().__init__(name="watch", daemon=True)
+        self._principals = principals
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while not self._stopping.wait(LOOK):
+            try:
+                self._principals.look()
+            except Exception:
+                log.exception("the principals could not be looked at")
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._stopping.set()
+        self.join()
 
 
 def upgrade_registry(settings: Settings) -> None:
@@ -144,10 +192,15 @@ def _reload(world: World, loaded: Loaded) -> None:
             log.warning("%s takes effect at the next start", name)
 
 
-def _announce(settings: Settings, health: Health, when_ready: Callable[[str], None]) -> None:
+def _announce(
+    settings: Settings,
+    health: Health,
+    own: Credential | None,
+    when_ready: Callable[[str, Credential | None], None],
+) -> None:
     """Say that the port accepts."""
     wildcard = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
     host = wildcard.get(settings.host, settings.host)
     health.status = "ok"
     shown = f"[{host}]" if ":" in host else host
-    when_ready(f"http://{shown}:{settings.port}")
+    when_ready(f"http://{shown}:{settings.port}", own)

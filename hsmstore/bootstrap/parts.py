@@ -9,6 +9,15 @@ from hsmstore.attestation.untrusting import NoAttestation
 from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import Entropy
+from hsmstore.domain.principal import (
+    AuthMode,
+    Caller,
+    Credential,
+    Principal,
+    PrincipalType,
+    new_access_key_id,
+    new_secret_access_key,
+)
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
@@ -99,6 +108,20 @@ def open_upstream(settings: Settings) -> Upstream | None:
     from hsmstore.upstream.client import HttpUpstream  # noqa: PLC0415  # only such a server needs HTTP's client
 
     return HttpUpstream(settings.upstream)
+
+
+def own_credential(settings: Settings) -> Credential | None:
+    """Return what the server itself signs with where calls must be signed: made up, kept nowhere."""
+    if settings.auth is not AuthMode.VERIFY:
+        return None
+    random_bytes = SystemEntropy().random_bytes
+    access_key_id = new_access_key_id(random_bytes)
+    root = Principal(name="root", type=PrincipalType.ROOT, account=settings.account)
+    return Credential(
+        access_key_id=access_key_id,
+        secret_access_key=new_secret_access_key(random_bytes),
+        caller=Caller(access_key_id=access_key_id, principal=root),
+    )
 
 
 def module_of(settings: Settings) -> str | None:

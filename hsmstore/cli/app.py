@@ -17,16 +17,18 @@ from hsmstore.cli import (
     draw,
     fault,
     hsm,
+    principal,
     screen,
     serve,
     simulated_clock,
     store,
 )
-from hsmstore.cli.client import Simulator
+from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
 from hsmstore.cli.scenario import command as scenario_command
 from hsmstore.settings import (
+    CREDENTIAL_VARIABLES,
     DEBUG_VARIABLE,
     ENDPOINT_VARIABLE,
     LOCAL_ENDPOINT,
@@ -37,7 +39,7 @@ from hsmstore.settings import (
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
-    *("clock", "fault", "hold", "release", "scenario", "hsm", "attest", "db", "doctor"),
+    *("clock", "fault", "hold", "release", "scenario", "hsm", "attest", "principal", "db", "doctor"),
 )
 
 EPILOG: Final = (
@@ -77,6 +79,7 @@ app.command("release")(fault.release)
 app.add_typer(scenario_command.app, name="scenario")
 app.add_typer(hsm.app, name="hsm")
 app.add_typer(attest.app, name="attest")
+app.add_typer(principal.app, name="principal")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
@@ -130,8 +133,15 @@ def _invocation(typed: Mapping[str, str | None]) -> Invocation:
         named_by=endpoint_source,
         account=None if account is None else checked("account", account, "--account"),
         region=None if region is None else checked("region", region, region_source),
+        credentials=_credentials(everything) if account is None else None,
     )
     return Invocation(simulator, endpoint_chosen=endpoint is not None, given=list(given))
+
+
+def _credentials(values: Mapping[str, str]) -> Credentials | None:
+    """Return what AWS's own tools would sign with, if the environment has it."""
+    key, secret, token = (values.get(name) for name in CREDENTIAL_VARIABLES)
+    return Credentials(key, secret, token) if key and secret else None
 
 
 def _first(values: Mapping[str, str], *names: str) -> tuple[str, str | None]:

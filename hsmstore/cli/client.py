@@ -6,9 +6,9 @@ import msgspec
 
 from hsmstore import simulator
 from hsmstore.settings import BadSetting
-from hsmstore.simulator import Answer, Refused, Unreachable
+from hsmstore.simulator import Answer, Credentials, Refused, Unreachable
 
-__all__ = ["Answer", "Refused", "Simulator", "Unreachable"]
+__all__ = ["Answer", "Credentials", "Refused", "Simulator", "Unreachable"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,7 @@ class Simulator(simulator.Simulator):
         *,
         account: str | None = None,
         region: str | None = None,
+        credentials: Credentials | None = None,
         named_by: str = "--endpoint",
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -31,7 +32,7 @@ class Simulator(simulator.Simulator):
 
         """
         try:
-            super().__init__(endpoint, account=account, region=region)
+            super().__init__(endpoint, account=account, region=region, credentials=credentials)
         except ValueError as error:
             raise BadSetting(f"{named_by}: {error}") from error
 

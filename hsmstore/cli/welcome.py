@@ -8,12 +8,13 @@ import msgspec
 
 import hsmstore
 from hsmstore.cli import screen
-from hsmstore.cli.client import Refused, Simulator
+from hsmstore.cli.client import Credentials, Refused, Simulator
 from hsmstore.cli.draw import drawn_bytes
 from hsmstore.cli.exits import ending_of
 from hsmstore.cli.first_start import demo_key_store
 from hsmstore.cli.views import StoreView
 from hsmstore.cli.waiting import Unsettled, settled
+from hsmstore.domain.principal import Credential
 from hsmstore.settings import Settings
 
 SAMPLE: Final = 32
@@ -45,13 +46,16 @@ class Found(msgspec.Struct, frozen=True):
     drawn: bytes
 
 
-def welcome(settings: Settings, base_url: str, *, as_json: bool) -> None:
+def welcome(settings: Settings, base_url: str, own: Credential | None, *, as_json: bool) -> None:
     """Make the demo key store if there must be one, draw a sample, print the welcome.
+
+    `own` is the server's own credential, where calls must be signed.
 
     It runs beside a server that serves already, so whatever goes wrong here is no more than a note.
     """
+    credentials = None if own is None else Credentials(own.access_key_id, own.secret_access_key)
     try:
-        found = _look(Simulator(base_url), settings)
+        found = _look(Simulator(base_url, credentials=credentials), settings)
         if as_json:
             screen.document(_as_json(settings, base_url, found))
         else:

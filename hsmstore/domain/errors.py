@@ -17,6 +17,8 @@ class AwsError(Exception):
     code: ClassVar[str]
     status: ClassVar[int] = 400
     text_member: ClassVar[str] = "message"
+    query_code: ClassVar[str | None] = None
+    """Its name at services of the query protocol (STS), if they have it."""
     foreign: bool = False
     """Whether it came of something that is not here, and that another emulator may have."""
 
@@ -223,6 +225,61 @@ class XksProxyVpcEndpointServiceNotFoundException(AwsError):
 
 class XksProxyVpcEndpointServiceInvalidConfigurationException(AwsError):
     """The VPC endpoint service does not fulfil the requirements."""
+
+
+# Who calls, in the order of the checks.
+
+
+class MissingAuthenticationTokenException(AwsError):
+    """The request is not signed."""
+
+    query_code = "MissingAuthenticationToken"
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(message or "Request is missing Authentication Token", internal=internal)
+
+
+class IncompleteSignatureException(AwsError):
+    """The Authorization header lacks a part, or cannot be read."""
+
+    query_code = "IncompleteSignature"
+
+
+class InvalidSignatureException(AwsError):
+    """The signature is of another time, place, request or secret."""
+
+    query_code = "SignatureDoesNotMatch"
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(message or _MISMATCH, internal=internal)
+
+
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret"
+    " Access Key and signing method. Consult the service documentation for details."
+)
+
+
+class UnrecognizedClientException(AwsError):
+    """No such access key, or not with this session token."""
+
+    query_code = "InvalidClientTokenId"
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(
+            message or "The security token included in the request is invalid.", internal=internal
+        )
+
+
+class ExpiredTokenException(AwsError):
+    """The temporary credential is out of date."""
+
+    query_code = "ExpiredToken"
+
+    def __init__(self, message: str | None = None, *, internal: str | None = None) -> None:
+        super().__init__(
+            message or "The security token included in the request is expired", internal=internal
+        )
 
 
 # Raised for any operation.

@@ -22,6 +22,7 @@ from hsmstore.domain.ports import (
     Registry,
     Sealer,
 )
+from hsmstore.domain.principal import NOBODY, Caller
 from hsmstore.domain.profile import Profile
 from hsmstore.service.faultplan import FaultPlan
 
@@ -32,11 +33,12 @@ ATTEMPTS: Final = 10
 
 
 class Call(NamedTuple):
-    """Who calls, the id under which the call is logged, and the keys that the request names, by that name."""
+    """Where and who calls, the id under which it is logged, and the keys that it names, by that name."""
 
     scope: Scope
     request_id: str
     keys: Mapping[str, KmsKey] = MappingProxyType({})
+    caller: Caller = NOBODY
 
 
 class Gate:

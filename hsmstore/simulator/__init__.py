@@ -44,7 +44,7 @@ An answer is the API's own JSON object. Only the standard library is needed.
 """
 
 from hsmstore.simulator.client import Simulator
-from hsmstore.simulator.doors import Answer, Refused, Unreachable
+from hsmstore.simulator.doors import Answer, Credentials, Refused, Unreachable
 from hsmstore.simulator.facets import Clock, Cluster, Faults
 
-__all__ = ["Answer", "Clock", "Cluster", "Faults", "Refused", "Simulator", "Unreachable"]
+__all__ = ["Answer", "Clock", "Cluster", "Credentials", "Faults", "Refused", "Simulator", "Unreachable"]

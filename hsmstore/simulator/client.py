@@ -3,7 +3,7 @@
 import base64
 from typing import Final
 
-from hsmstore.simulator.doors import ENDPOINT, TIMEOUT, Answer, Doors
+from hsmstore.simulator.doors import ENDPOINT, TIMEOUT, Answer, Credentials, Doors
 from hsmstore.simulator.facets import Clock, Cluster, Faults
 
 PHASES: Final = ("connect", "disconnect")
@@ -18,6 +18,7 @@ class Simulator(Doors):
         *,
         account: str | None = None,
         region: str | None = None,
+        credentials: Credentials | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -26,7 +27,7 @@ class Simulator(Doors):
             ValueError: `endpoint` is no http(s) URL.
 
         """
-        super().__init__(endpoint, account=account, region=region, timeout=timeout)
+        super().__init__(endpoint, account=account, region=region, credentials=credentials, timeout=timeout)
         self.clock = Clock(self)
         self.faults = Faults(self)
 

@@ -4,8 +4,10 @@ import json
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from time import gmtime, strftime  # noqa: TID251 - the date of a credential scope is the caller's own
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
+
+from hsmstore.domain.sigv4 import ALGORITHM, TERMINATOR, signature, signing_key
 
 TIMEOUT: Final = 60.0
 """Seconds of silence after which the simulator counts as unreachable. Making a token takes one or two."""
@@ -29,10 +31,23 @@ class Unreachable(Exception):
     """Nothing at the endpoint answers as the simulator does."""
 
 
+class Credentials(NamedTuple):
+    """What to sign with, for a simulator that verifies; a temporary credential has a session token."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Keep the secret to itself."""
+        return f"Credentials({self.access_key_id!r})"
+
+
 class Doors:
     """A simulator's two doors: KMS's own wire, and the management API.
 
-    `account` and `region` are sent only when given; the server has its own.
+    `account` and `region` are sent only when given; the server has its own. With `credentials` calls of KMS
+    are signed.
     """
 
     def __init__(
@@ -41,6 +56,7 @@ class Doors:
         *,
         account: str | None = None,
         region: str | None = None,
+        credentials: Credentials | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -60,18 +76,25 @@ class Doors:
         self.account = account
         self.region = region
         self._host = host
+        self._credentials = credentials
+        self._netloc = url.netloc.rpartition("@")[2]
         self._timeout = timeout
         self._connection = HTTPSConnection if url.scheme == "https" else HTTPConnection
         self._prefix = url.path.rstrip("/")
 
     def kms(self, operation: str, **members: object) -> Answer:
         """Call a KMS operation; members that are None are left out."""
+        body = json.dumps(_present(members))
         headers = {
+            "Host": self._netloc,
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"TrentService.{operation}",
-            **self._authorization(),
         }
-        return self._call("POST", "/", headers, _present(members))
+        if self._credentials is None:
+            headers |= self._authorization()
+        else:
+            headers |= self._signed(self._credentials, headers, body)
+        return self._call("POST", "/", headers, body)
 
     def manage(self, method: str, *path: str, **members: object) -> Answer:
         """Call the management API at /_hsmstore/<path>; a GET sends its members as the query."""
@@ -79,7 +102,7 @@ class Doors:
         given = _present(members)
         if method == "GET":
             return self._call(method, f"{target}?{urlencode(given)}" if given else target, {}, None)
-        return self._call(method, target, {"Content-Type": "application/json"}, given)
+        return self._call(method, target, {"Content-Type": "application/json"}, json.dumps(given))
 
     @property
     def scope(self) -> dict[str, str | None]:
@@ -90,19 +113,36 @@ class Doors:
         """Return a header whose credential scope says who calls; it is not a signature."""
         if self.account is None and self.region is None:
             return {}
-        region = self.region or self.member(self.manage("GET", "health"), "region", str)
+        region = self._region_spoken_for()
         scope = f"{self.account or 'hsmstore'}/{strftime('%Y%m%d', gmtime())}/{region}/kms/aws4_request"
         return {
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"
         }
 
-    def _call(
-        self, method: str, target: str, headers: Mapping[str, str], body: Mapping[str, object] | None
-    ) -> Answer:
+    def _signed(self, credentials: Credentials, headers: Mapping[str, str], body: str) -> dict[str, str]:
+        """Return the headers that sign a request to `/`, whose other headers are signed, too."""
+        date = strftime("%Y%m%dT%H%M%SZ", gmtime())
+        added = {"X-Amz-Date": date}
+        if credentials.session_token is not None:
+            added["X-Amz-Security-Token"] = credentials.session_token
+        given = {name.lower().encode(): value.encode() for name, value in ({**headers, **added}).items()}
+        names = sorted(given)
+        day, region = date[:8].encode(), self._region_spoken_for().encode()
+        scope = b"/".join((day, region, b"kms", TERMINATOR))
+        key = signing_key(credentials.secret_access_key, day, region, b"kms")
+        right = signature(key, scope, date.encode(), names, (b"POST", b"/", given, body.encode()))
+        claim = f"{credentials.access_key_id}/{scope.decode()}, SignedHeaders={b';'.join(names).decode()}"
+        return added | {
+            "Authorization": f"{ALGORITHM.decode()} Credential={claim}, Signature={right.decode()}"
+        }
+
+    def _region_spoken_for(self) -> str:
+        return self.region or self.member(self.manage("GET", "health"), "region", str)
+
+    def _call(self, method: str, target: str, headers: Mapping[str, str], body: str | None) -> Answer:
         connection = self._connection(self._host, self._port, timeout=self._timeout)
         try:
-            encoded = None if body is None else json.dumps(body)
-            connection.request(method, self._prefix + target, encoded, dict(headers))
+            connection.request(method, self._prefix + target, body, dict(headers))
             response = connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:

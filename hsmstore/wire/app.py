@@ -26,7 +26,7 @@ from hsmstore.service.faults import ConnectionDropped, strike
 from hsmstore.service.keys.resolving import named_keys
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World, starting_again
-from hsmstore.wire import awsjson, validation, wsgi
+from hsmstore.wire import awsjson, sts, validation, wsgi
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.elsewhere import Elsewhere, is_of_both
 from hsmstore.wire.http import Request, Work
@@ -44,12 +44,18 @@ _BY_TARGET: Final = {target.encode(): operation for target, operation in OPERATI
 class KmsApplication:
     """Serves KMS at `/` and hands everything below `/_hsmstore` to the management application."""
 
-    def __init__(self, world: World, management: WsgiApplication, upstream: Upstream | None = None) -> None:
-        """Take the world to serve, who serves the management API, and who serves what is not here."""
+    def __init__(
+        self,
+        world: World,
+        management: WsgiApplication,
+        upstream: Upstream | None = None,
+        identification: Identification | None = None,
+    ) -> None:
+        """Take the world, who serves the management API and what is not here, and who tells who calls."""
         self._world = world
         self._elsewhere = None if upstream is None else Elsewhere(world, upstream)
         self._management = management
-        self._identification = Identification(world.home)
+        self._identification = identification or Identification(world.home)
         self._public_bits = world.entropy.public_bits
 
     def begin(self, request: Request) -> HttpResponse | Work:
@@ -72,7 +78,9 @@ class KmsApplication:
         return Work(partial(self._serve, *accepted, request))
 
     def _begin_another(self, request: Request, request_id: str) -> HttpResponse | Work:
-        """Send on what is no awsJson1.1, or refuse it: measured on another such service."""
+        """Say who calls, send on what is no awsJson1.1, or refuse it: measured on another such service."""
+        if sts.is_sts(request) and (self._elsewhere is None or self._identification.knows(request)):
+            return sts.answer(request, request_id, self._identification)
         if self._elsewhere is not None:
             return Work(partial(self._forward, self._elsewhere, request, request_id))
         head = awsjson.head(request_id, b"application/xml")
@@ -92,7 +100,8 @@ class KmsApplication:
         operation = _BY_TARGET.get(headers.get(b"x-amz-target", b""))
         if operation is None:
             raise UnknownOperationException().elsewhere()
-        call = Call(self._identification.scope(headers.get(b"authorization")), request_id)
+        scope, caller = self._identification.of(request)
+        call = Call(scope, request_id, caller=caller)
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
             return operation, operation.decode(body.decode()), call

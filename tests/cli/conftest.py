@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hsmstore.cli import app
-from hsmstore.settings import ENDPOINT_VARIABLE, REGION_VARIABLES
+from hsmstore.settings import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLE, REGION_VARIABLES
 from tests.server import Server
 
 
@@ -60,7 +60,7 @@ class SameProcess(CommandLine):
         """Run a command to its end."""
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
         with pytest.MonkeyPatch.context() as patch:
-            for variable in (ENDPOINT_VARIABLE, *REGION_VARIABLES):
+            for variable in (ENDPOINT_VARIABLE, *REGION_VARIABLES, *CREDENTIAL_VARIABLES):
                 patch.delenv(variable, raising=False)
             for variable, value in (self.environment | environment).items():
                 patch.setenv(variable, value)

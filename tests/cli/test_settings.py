@@ -25,6 +25,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "pkcs11_profile": ("opencryptoki", "opencryptoki"),
     "pkcs11_module": ("/usr/lib/pkcs11.so", Path("/usr/lib/pkcs11.so")),
     "attestation_root": ("aws", ("aws",)),
+    "principals": ("/srv/principals.json", Path("/srv/principals.json")),
     **{name: (field.choices[-1], field.choices[-1]) for name, field in FIELDS.items() if field.choices},
 }
 """For each setting the text of a value that is no default, and the value."""
@@ -43,6 +44,7 @@ BAD = {
     "pkcs11_profile": "../etc",
     "pkcs11_module": "",
     "attestation_root": "",
+    "principals": "",
     **{name: "none of these" for name, field in FIELDS.items() if field.choices},
 }
 """For each setting a text that cannot be its value."""
