@@ -1,9 +1,11 @@
 """`hsmstore hsm serve` as a process that can be stopped, cut off and killed."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,9 @@ class ServedHsm:
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
-        self.options = options
+        # The name of a socket has room for some hundred bytes; a directory of pytest's takes most of them.
+        self._short = Path(tempfile.mkdtemp(prefix="hsm-"))
+        self.options = options if "--socket" in options else ("--socket", str(self._short / "s"), *options)
         self.said: dict[str, Any] = {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -70,6 +74,7 @@ class ServedHsm:
             lines.append(line)
             if line == "}\n":
                 break
+        assert lines, f"{command} has ended with {self._process.wait()}"
         self.said = json.loads("".join(lines))
 
     def send(self, number: int) -> None:
@@ -87,13 +92,18 @@ class ServedHsm:
         code, self._process = self._process.returncode, None
         return code
 
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        shutil.rmtree(self._short)
+
 
 @contextmanager
 def served(data_dir: Path, *options: str) -> Iterator[ServedHsm]:
     """Serve a token for as long as the context lasts."""
     hsm = ServedHsm(data_dir, *options)
-    hsm.start()
     try:
+        hsm.start()
         yield hsm
     finally:
-        hsm.stop()
+        hsm.close()
