@@ -127,6 +127,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     principals: (
         Annotated[Path, Meta(description="File of who may call, with their access keys and policies.")] | None
     ) = None
+    trail: Annotated[
+        bool, Meta(description="Record every call in the data directory, as CloudTrail does.")
+    ] = True
+    trail_keep: Annotated[
+        int, Meta(description="Days for which records of calls are kept.", ge=1, le=36_500)
+    ] = 90
     key_store_quota: Annotated[
         int, Meta(description="Custom key stores that an account may have in a Region.", ge=1, le=100_000)
     ] = 10

@@ -70,7 +70,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
     principals = FilePrincipals(settings.principals, *filter(None, [own]))
     if settings.auth is AuthMode.VERIFY and settings.principals is None:
         log.warning("--auth verify without --principals: nobody is known, and every call is refused")
-    with owned(settings.data_dir), open_world(settings) as world:
+    with owned(settings.data_dir), open_world(settings, serving=True) as world:
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)

@@ -30,11 +30,14 @@ from hsmstore.system.checkpoint import checkpoint
 from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
+from hsmstore.trail.writer import FileTrail, open_trail
 
 
 @contextmanager
-def open_world(settings: Settings) -> Iterator[World]:
+def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
     """Make a world: migrate the registry, open the master key; close everything at the end.
+
+    Only one that is `serving` keeps the trail.
 
     Raises:
         EnvironmentUnfit: registry, master key or an attestation root cannot be used.
@@ -46,6 +49,7 @@ def open_world(settings: Settings) -> Iterator[World]:
     upgrade(settings.registry_url)
     registry = SqlRegistry(settings.registry_url)
     clock = open_clock(registry)
+    trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
     world = World(
         clock=clock,
         entropy=entropy,
@@ -54,6 +58,7 @@ def open_world(settings: Settings) -> Iterator[World]:
         attestation=attestation,
         registry=registry,
         hsm=open_hsm(settings),
+        trail=trail,
         home=Scope(settings.account, settings.region),
         terms=Terms(profile=settings.profile, key_store_quota=settings.key_store_quota),
         faults=FaultPlan(registry, clock, holds=settings.threads - 1),
@@ -64,6 +69,8 @@ def open_world(settings: Settings) -> Iterator[World]:
     finally:
         world.gate.shut_all()
         world.hsm.close()
+        if trail is not None:
+            trail.close()
         registry.close()
 
 
@@ -83,6 +90,12 @@ def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
     from hsmstore.attestation.roots import load_roots  # noqa: PLC0415
 
     return NitroAttestation(load_roots(settings.attestation_root), entropy, monotonic)
+
+
+def _open_trail(
+    settings: Settings, registry: SqlRegistry, clock: SystemClock, entropy: SystemEntropy
+) -> FileTrail:
+    return open_trail(settings.data_dir / "trail", registry, clock, entropy, settings.trail_keep)
 
 
 def open_clock(registry: SqlRegistry) -> SystemClock:

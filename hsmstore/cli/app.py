@@ -22,6 +22,7 @@ from hsmstore.cli import (
     serve,
     simulated_clock,
     store,
+    trail,
 )
 from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
@@ -39,7 +40,7 @@ from hsmstore.settings import (
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
-    *("clock", "fault", "hold", "release", "scenario", "hsm", "attest", "principal", "db", "doctor"),
+    *("clock", "fault", "hold", "release", "scenario", "hsm", "attest", "principal", "trail", "db", "doctor"),
 )
 
 EPILOG: Final = (
@@ -80,6 +81,7 @@ app.add_typer(scenario_command.app, name="scenario")
 app.add_typer(hsm.app, name="hsm")
 app.add_typer(attest.app, name="attest")
 app.add_typer(principal.app, name="principal")
+app.add_typer(trail.app, name="trail")
 app.add_typer(database.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

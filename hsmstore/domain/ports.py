@@ -13,6 +13,7 @@ from hsmstore.domain.keyports import KeyUnit
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.tokenkeys import TokenKeys
+from hsmstore.domain.trail import TrailUnit
 
 
 class Clock(Protocol):
@@ -252,7 +253,7 @@ class Hsm(Protocol):
         """
 
 
-class Unit(KeyUnit, Protocol):
+class Unit(KeyUnit, TrailUnit, Protocol):
     """One transaction on the registry: a consistent view, and one commit at its end."""
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:

@@ -40,7 +40,7 @@ class Principal:
     name: str
     type: PrincipalType
     account: str
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     policies: tuple[str, ...] = ()
 
     @property

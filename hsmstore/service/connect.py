@@ -18,6 +18,7 @@ def connect_custom_key_store(request: KeyStoreRequest, call: Call, world: World)
 
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
+    call.recording.about(store)
     store.require(Action.CONNECT)
     if store.state is not ConnectionState.DISCONNECTED:
         return EMPTY
@@ -26,7 +27,7 @@ def connect_custom_key_store(request: KeyStoreRequest, call: Call, world: World)
             cluster = unit.cluster(store.backing.cluster_id)
         if cluster is not None:  # one that is gone is found out while CONNECTING
             require_active(cluster)
-    lifecycle.settle_store(world, lifecycle.connect(world, store))
+    lifecycle.settle_store(world, lifecycle.connect(world, store, call.recording))
     return EMPTY
 
 
@@ -39,6 +40,7 @@ def disconnect_custom_key_store(request: KeyStoreRequest, call: Call, world: Wor
 
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
+    call.recording.about(store)
     store.require(Action.DISCONNECT)
-    lifecycle.settle_store(world, lifecycle.disconnect(world, store))
+    lifecycle.settle_store(world, lifecycle.disconnect(world, store, call.recording))
     return EMPTY

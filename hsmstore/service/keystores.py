@@ -120,7 +120,9 @@ def create_custom_key_store(
             xks.check_unique(unit, store, store.backing)
         unit.add_key_store(store)
         unit.record(_event(store, "created", now))
-    return CreateCustomKeyStoreResponse(custom_key_store_id=key_store_id)
+        answer = CreateCustomKeyStoreResponse(custom_key_store_id=key_store_id)
+        call.recording.commit(unit, answer)
+    return answer
 
 
 @starting_again
@@ -135,6 +137,7 @@ def update_custom_key_store(request: UpdateCustomKeyStoreRequest, call: Call, wo
 
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
+    call.recording.about(store)
     _refuse_foreign_members(request, store.type)
     with world.registry.writing() as unit:
         after = replace(store, backing=_updated_backing(world, unit, store, request))
@@ -148,6 +151,7 @@ def update_custom_key_store(request: UpdateCustomKeyStoreRequest, call: Call, wo
         if after != store:
             unit.replace_key_store(store, after)
             unit.record(_event(store, "updated", world.clock.now(), _changes(request)))
+            call.recording.commit(unit)
     return EMPTY
 
 
@@ -161,12 +165,14 @@ def delete_custom_key_store(request: KeyStoreRequest, call: Call, world: World) 
 
     """
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
+    call.recording.about(store)
     store.require(Action.DELETE)
     with world.registry.writing() as unit:
         count = unit.count_keys_of_store(store.id)
         if count:
             raise CustomKeyStoreHasCMKsException(f"Custom key store {store.id} has {count} KMS keys.")
         unit.remove_key_store(store)
+        call.recording.commit(unit)
     return EMPTY
 
 

@@ -24,6 +24,7 @@ from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore, KeyStoreEvent
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
 from hsmstore.domain.profile import PHASES
+from hsmstore.domain.trail import UNRECORDED, Recording
 from hsmstore.service.login import log_in, log_in_and_rotate
 from hsmstore.service.world import World, starting_again
 
@@ -152,7 +153,7 @@ def resume(world: World) -> None:
             log.warning("key store %s is not logged in again: %s", store.id, _inner(error))
 
 
-def connect(world: World, store: KeyStore) -> KeyStore:
+def connect(world: World, store: KeyStore, recording: Recording = UNRECORDED) -> KeyStore:
     """Say in the registry that the store is CONNECTING, and until when.
 
     Raises:
@@ -162,12 +163,12 @@ def connect(world: World, store: KeyStore) -> KeyStore:
     """
     store.require(Action.CONNECT)
     due_at = world.clock.now() + _duration(world, store, Phase.CONNECT)
-    store = advance(world, store, Event.CONNECT, due_at=due_at)
+    store = advance(world, store, Event.CONNECT, due_at=due_at, recording=recording)
     world.checkpoint(Checkpoint.CONNECTING)
     return store
 
 
-def disconnect(world: World, store: KeyStore) -> KeyStore:
+def disconnect(world: World, store: KeyStore, recording: Recording = UNRECORDED) -> KeyStore:
     """Shut the gate, then say so in the registry: once DISCONNECTING can be read, no byte is given.
 
     Raises:
@@ -181,7 +182,7 @@ def disconnect(world: World, store: KeyStore) -> KeyStore:
         due_at = world.clock.now() + _duration(world, store, Phase.DISCONNECT)
         world.gate.shut(store.scope, store.id)
         world.checkpoint(Checkpoint.GATE_SHUT)
-        store = advance(world, store, Event.DISCONNECT, due_at=due_at)
+        store = advance(world, store, Event.DISCONNECT, due_at=due_at, recording=recording)
         world.checkpoint(Checkpoint.DISCONNECTING)
         return store
 
@@ -202,6 +203,7 @@ def advance(
     *,
     due_at: float | None = None,
     failure: ConnectFailed | None = None,
+    recording: Recording = UNRECORDED,
 ) -> KeyStore:
     """Let `event` happen to the store, in the registry and in its history.
 
@@ -224,6 +226,7 @@ def advance(
                 detail="" if failure is None else failure.reason,
             )
         )
+        recording.commit(unit)
     return after
 
 

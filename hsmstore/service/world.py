@@ -24,6 +24,7 @@ from hsmstore.domain.ports import (
 )
 from hsmstore.domain.principal import NOBODY, Caller
 from hsmstore.domain.profile import Profile
+from hsmstore.domain.trail import UNRECORDED, Recording, Trail
 from hsmstore.service.faultplan import FaultPlan
 
 P = ParamSpec("P")
@@ -33,12 +34,16 @@ ATTEMPTS: Final = 10
 
 
 class Call(NamedTuple):
-    """Where and who calls, the id under which it is logged, and the keys that it names, by that name."""
+    """Where and who calls, the id under which it is logged, and the keys that it names, by that name.
+
+    Whoever commits what the call changes hands the transaction to its `recording`.
+    """
 
     scope: Scope
     request_id: str
     keys: Mapping[str, KmsKey] = MappingProxyType({})
     caller: Caller = NOBODY
+    recording: Recording = UNRECORDED
 
 
 class Gate:
@@ -100,6 +105,7 @@ class World:
     """Everything outside the services, behind ports, and what this process knows of it.
 
     `checkpoint` is told each instant at which a kill would hurt most; in life it does nothing.
+    Without a `trail` no call is recorded.
     """
 
     clock: Clock
@@ -113,6 +119,7 @@ class World:
     terms: Terms
     faults: FaultPlan
     checkpoint: Callable[[Checkpoint], None]
+    trail: Trail | None = None
     gate: Gate = field(default_factory=Gate)
     turns: Turns = field(default_factory=Turns)
 

@@ -260,3 +260,14 @@ key_remains: Final = Table(
     Column("unfinished", Boolean, nullable=False, comment="no key ever had it"),
 )
 """Key material on a token that no key has, or may have. No foreign keys: it outlives whatever it names."""
+
+trail_records: Final = Table(
+    "trail_records",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("origin", String, nullable=False, comment="whose trail, among replicas"),
+    Column("event_id", String, nullable=False),
+    Column("record", LargeBinary, nullable=False, comment="JSON"),
+    Index(None, "origin"),
+)
+"""One row a record of the trail that was committed with a change and may not be in a file yet."""

@@ -48,6 +48,7 @@ from hsmstore.storage.rows import (
     key_store_row,
     subnet_rows,
 )
+from hsmstore.storage.trailunit import SqlTrailUnit
 
 _store = key_stores.c
 _in_scope = (_store.account == bindparam("account"), _store.region == bindparam("region"))
@@ -155,7 +156,7 @@ class SqlRegistry:
         self._writer.dispose()
 
 
-class SqlUnit(SqlKeyUnit):
+class SqlUnit(SqlKeyUnit, SqlTrailUnit):
     """The Unit of one open transaction. It belongs to the thread that opened it.
 
     `notices` gathers what it has changed.

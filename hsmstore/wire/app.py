@@ -21,13 +21,15 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
+from hsmstore.domain.principal import NOBODY
+from hsmstore.domain.trail import UNRECORDED, Recording, Seen
 from hsmstore.domain.upstream import Upstream
 from hsmstore.service.faults import ConnectionDropped, strike
 from hsmstore.service.keys.resolving import named_keys
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World, starting_again
 from hsmstore.wire import awsjson, sts, validation, wsgi
-from hsmstore.wire.auth import Identification
+from hsmstore.wire.auth import Identification, Identity
 from hsmstore.wire.elsewhere import Elsewhere, is_of_both
 from hsmstore.wire.http import Request, Work
 from hsmstore.wire.http import Response as HttpResponse
@@ -37,6 +39,9 @@ from hsmstore.wire.wsgi import WsgiApplication
 log = logging.getLogger(__name__)
 
 MANAGEMENT_PREFIX: Final = b"/_hsmstore"
+
+_UNKNOWN: Final = "UnknownOperation"
+"""The eventName of a call of no operation; CloudTrail has none."""
 
 _BY_TARGET: Final = {target.encode(): operation for target, operation in OPERATIONS.items()}
 
@@ -54,6 +59,7 @@ class KmsApplication:
         """Take the world, who serves the management API and what is not here, and who tells who calls."""
         self._world = world
         self._elsewhere = None if upstream is None else Elsewhere(world, upstream)
+        self._trail = world.trail
         self._management = management
         self._identification = identification or Identification(world.home)
         self._public_bits = world.entropy.public_bits
@@ -66,16 +72,18 @@ class KmsApplication:
         if not _is_awsjson(request):
             return self._begin_another(request, request_id)
         try:
-            accepted = operation, members, call = self._accept(request, request_id)
+            operation, members, call = self._accept(request, request_id)
             if operation.promptly is not None and not self._world.faults.active:
                 response = operation.promptly(members, call, self._world)
                 if response is not None:
+                    if self._trail is not None:
+                        self._recording(operation, members, call, request).end()
                     return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             if self._elsewhere is not None and _is_foreign(error):
                 return Work(partial(self._forward, self._elsewhere, request, request_id))
-            return _refused(error, request_id)
-        return Work(partial(self._serve, *accepted, request))
+            return self._refused_early(error, request_id, request)
+        return Work(partial(self._serve, operation, members, call, request))
 
     def _begin_another(self, request: Request, request_id: str) -> HttpResponse | Work:
         """Say who calls, send on what is no awsJson1.1, or refuse it: measured on another such service."""
@@ -90,7 +98,7 @@ class KmsApplication:
         """Refuse as KMS refuses more calls than it takes."""
         if request.target.startswith(MANAGEMENT_PREFIX):
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n", b"")
-        return _refused(ThrottlingException(), new_request_id(self._public_bits(128)))
+        return self._refused_early(ThrottlingException(), new_request_id(self._public_bits(128)), request)
 
     def _accept(self, request: Request, request_id: str) -> tuple[Operation, Any, Call]:
         """Do what comes before the service: its order is the precedence of errors."""
@@ -110,21 +118,73 @@ class KmsApplication:
 
     def _serve(self, operation: Operation, members: Any, call: Call, request: Request) -> HttpResponse | None:
         """Do what may wait. Without an answer, the connection is to be dropped."""
+        recording = self._recording(operation, members, call, request)
+        call = call._replace(recording=recording)
         try:
             if self._world.faults.active:
                 strike(self._world, call.scope, operation.name, members)
             serve = self._serve_keys if operation.key_members else self._serve_plainly
             if self._elsewhere is not None and is_of_both(operation.name, members):
                 served = partial(serve, operation)
-                return self._elsewhere.merged(operation.name, served, members, call, request)
-            body = awsjson.answer_body(serve(operation, members, call))
+                answer = self._elsewhere.merged(operation.name, served, members, call, request)
+                recording.end()
+                return answer
+            response = serve(operation, members, call)
+            body = awsjson.answer_body(response)
         except ConnectionDropped:
+            recording.end(error=KMSInternalException("The connection was dropped by a fault."))
             return None
         except Exception as error:  # noqa: BLE001  # the same way out
             if self._elsewhere is not None and _is_foreign(error):
                 return self._forward(self._elsewhere, request, call.request_id)
-            return _refused(error, call.request_id)
+            return _refused(error, call.request_id, recording)
+        recording.end(response)
         return HttpResponse(HTTPStatus.OK, awsjson.head(call.request_id), body)
+
+    def _recording(self, operation: Operation, members: Any, call: Call, request: Request) -> Recording:
+        """Open the record of a call that has been understood."""
+        if self._trail is None:
+            return UNRECORDED
+        return self._trail.begin(
+            Seen(
+                self._world.clock.now(),
+                operation.name,
+                operation.read_only,
+                call.scope,
+                call.request_id,
+                members,
+                request.source,
+                request.headers.get(b"user-agent", b""),
+                call.caller,
+            )
+        )
+
+    def _refused_early(self, error: Exception, request_id: str, request: Request) -> HttpResponse:
+        """Refuse a call before it has been understood; the record says as much of it as is known."""
+        if self._trail is None:
+            return _refused(error, request_id)
+        target = request.headers.get(b"x-amz-target", b"")
+        operation = _BY_TARGET.get(target)
+        scope, caller = self._identity_if_known(request)
+        seen = Seen(
+            self._world.clock.now(),
+            _UNKNOWN if operation is None else operation.name,
+            operation is None or operation.read_only,
+            scope,
+            request_id,
+            None,
+            request.source,
+            request.headers.get(b"user-agent", b""),
+            caller,
+        )
+        return _refused(error, request_id, self._trail.begin(seen))
+
+    def _identity_if_known(self, request: Request) -> Identity:
+        """Return who makes a request that is refused; of one that nobody has signed, nobody."""
+        try:
+            return self._identification.of(request)
+        except AwsError:
+            return Identity(self._world.home, NOBODY)
 
     def _serve_plainly(self, operation: Operation, members: Any, call: Call) -> Response:
         return operation.serve(members, call, self._world)
@@ -133,6 +193,7 @@ class KmsApplication:
     def _serve_keys(self, operation: Operation, members: Any, call: Call) -> Response:
         """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
         keys = named_keys(self._world, call, members, operation.key_members)
+        call.recording.found(keys)
         try:
             return operation.serve(members, call._replace(keys=keys), self._world)
         except AwsError as error:
@@ -154,7 +215,7 @@ def _is_foreign(error: Exception) -> bool:
 
 
 def _is_awsjson(request: Request) -> bool:
-    method, target, headers, _ = request
+    method, target, headers = request[:3]
     if method != b"POST" or (target != b"/" and target.partition(b"?")[0] != b"/"):
         return False
     content_type = headers.get(b"content-type", b"")
@@ -167,8 +228,9 @@ def _too_large() -> RequestEntityTooLargeException:
     return RequestEntityTooLargeException(f"The request body is larger than {REQUEST_BODY_MAX} bytes.")
 
 
-def _refused(error: Exception, request_id: str) -> HttpResponse:
+def _refused(error: Exception, request_id: str, recording: Recording = UNRECORDED) -> HttpResponse:
     refusal = _refusal(error, request_id)
+    recording.end(error=refusal)
     return HttpResponse(refusal.status, awsjson.head(request_id), awsjson.error_body(refusal))
 
 

@@ -25,12 +25,14 @@ class Request(NamedTuple):
     """A request as it came. Header names are in lower case; a repeated header is joined with commas.
 
     `target` is in origin form. `body` is None where it was larger than REQUEST_BODY_MAX.
+    `source` is the address of the client.
     """
 
     method: bytes
     target: bytes
     headers: dict[bytes, bytes]
     body: bytes | None
+    source: str = ""
 
 
 class Response(NamedTuple):
@@ -94,6 +96,7 @@ class Connection(asyncio.Protocol):
         self.lost = asyncio.Event()
         """Set when it has ended."""
         self._transport: asyncio.Transport
+        self._source = ""
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request, bytes]] = deque()
         self._since = server.now
@@ -110,6 +113,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Join the others."""
         self._transport = transport  # type: ignore[assignment]  # a stream server's is one
+        peer = transport.get_extra_info("peername")
+        self._source = peer[0] if peer else ""
         self._server.connections.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -198,7 +203,7 @@ class Connection(asyncio.Protocol):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
         body = b"".join(self._pieces) if self._size <= REQUEST_BODY_MAX else None
-        request = Request(self._parser.get_method(), _origin_form(self._url), headers, body)
+        request = Request(self._parser.get_method(), _origin_form(self._url), headers, body, self._source)
         persistence = b"" if self._parser.should_keep_alive() else _CLOSE
         if not persistence and b"connection" in headers and self._parser.get_http_version() == "1.0":
             persistence = _KEEP_ALIVE

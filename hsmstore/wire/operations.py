@@ -50,11 +50,13 @@ class Operation:
     request: type[msgspec.Struct] = field(init=False)
     decode: Callable[[str], Any] = field(init=False)
     key_members: Mapping[str, Naming] = field(init=False)
+    read_only: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the decoder once."""
         object.__setattr__(self, "request", next(iter(get_type_hints(self.serve).values())))
         object.__setattr__(self, "decode", msgspec.json.Decoder(self.request).decode)
+        object.__setattr__(self, "read_only", self.access is Access.READ)
         object.__setattr__(self, "key_members", validation.key_members(self.request))
 
     @property

@@ -103,7 +103,7 @@ class Verifier:
             UnrecognizedClientException, ExpiredTokenException: in the order of the checks.
 
         """
-        _, target, headers, _ = request
+        target, headers = request.target, request.headers
         head, _, signed = headers.get(b"authorization", b"").rpartition(b", Signature=")
         date = headers.get(b"x-amz-date", b"")
         token = headers.get(_TOKEN, b"")
@@ -118,7 +118,7 @@ class Verifier:
             now = self._in_time(date)
             if claim.day != date[:8]:
                 raise InvalidSignatureException(_wrong_day(claim.day, date))
-        expected = signature(claim.key, claim.scope, date, claim.names, request)
+        expected = signature(claim.key, claim.scope, date, claim.names, request[:4])
         return _accepted(claim, token, now, right=hmac.compare_digest(expected, signed))
 
     def _in_time(self, date: bytes) -> int:

@@ -98,6 +98,7 @@ def create_alias(request: AliasRequest, call: Call, world: World) -> Nothing:
             )
         _require_room(unit, key.id)
         unit.add_alias(Alias(scope=call.scope, name=name, key_id=key.id, created_at=now, updated_at=now))
+        call.recording.commit(unit)
     return NOTHING
 
 
@@ -119,6 +120,7 @@ def update_alias(request: AliasRequest, call: Call, world: World) -> Nothing:
         if alias.key_id != key.id:
             _require_room(unit, key.id)
         unit.replace_alias(replace(alias, key_id=key.id, updated_at=world.clock.now()))
+        call.recording.commit(unit)
     return NOTHING
 
 
@@ -137,6 +139,7 @@ def delete_alias(request: DeleteAliasRequest, call: Call, world: World) -> Nothi
         raise KMSInvalidStateException(f"The alias {request.alias_name} is AWS's own.")
     with world.registry.writing() as unit:
         unit.remove_alias(_find(unit, call.scope, request.alias_name))
+        call.recording.commit(unit)
     return NOTHING
 
 

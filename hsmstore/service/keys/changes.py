@@ -84,7 +84,7 @@ def update_key_description(request: UpdateKeyDescriptionRequest, call: Call, wor
     """
     key = resolve(world, call, request.key_id)
     key.require_changeable()
-    _replace(world, key, replace(key, description=request.description))
+    _replace(world, call, key, replace(key, description=request.description))
     return NOTHING
 
 
@@ -107,13 +107,14 @@ def schedule_key_deletion(
     key = resolve(world, call, request.key_id)
     key.require_changeable()
     deletion_at = world.clock.now() + days * DAY
-    _replace(world, key, replace(key, deletion_at=deletion_at))
-    return ScheduleKeyDeletionResponse(
+    answer = ScheduleKeyDeletionResponse(
         key_id=key.arn,
         deletion_date=round(deletion_at, 3),
         key_state=KeyState.PENDING_DELETION,
         pending_window_in_days=days,
     )
+    _replace(world, call, key, replace(key, deletion_at=deletion_at), answer)
+    return answer
 
 
 def cancel_key_deletion(request: KeyRequest, call: Call, world: World) -> CancelKeyDeletionResponse:
@@ -126,18 +127,20 @@ def cancel_key_deletion(request: KeyRequest, call: Call, world: World) -> Cancel
     """
     key = resolve(world, call, request.key_id)
     key.require_pending_deletion()
-    _replace(world, key, replace(key, deletion_at=None, enabled=False))
-    return CancelKeyDeletionResponse(key_id=key.arn)
+    answer = CancelKeyDeletionResponse(key_id=key.arn)
+    _replace(world, call, key, replace(key, deletion_at=None, enabled=False), answer)
+    return answer
 
 
 def _set_enabled(request: KeyRequest, call: Call, world: World, *, enabled: bool) -> Nothing:
     key = resolve(world, call, request.key_id)
     key.require_changeable()
     if key.enabled is not enabled:
-        _replace(world, key, replace(key, enabled=enabled))
+        _replace(world, call, key, replace(key, enabled=enabled))
     return NOTHING
 
 
-def _replace(world: World, before: KmsKey, after: KmsKey) -> None:
+def _replace(world: World, call: Call, before: KmsKey, after: KmsKey, response: Response = NOTHING) -> None:
     with world.registry.writing() as unit:
         unit.replace_key(before, after)
+        call.recording.commit(unit, response)

@@ -96,14 +96,13 @@ def create_key(request: CreateKeyRequest, call: Call, world: World) -> CreateKey
     )
     remains = material.make(world, key)
     try:
-        key = _commit(world, key, tags)
+        return _commit(world, call, key, tags)
     except Exception:
         material.destroy(world, remains)
         raise
-    return CreateKeyResponse(key_metadata=metadata(key))
 
 
-def _commit(world: World, key: KmsKey, tags: list[Tag]) -> KmsKey:
+def _commit(world: World, call: Call, key: KmsKey, tags: list[Tag]) -> CreateKeyResponse:
     """Write the key's row, if its store is still connected."""
     with world.registry.writing() as unit:
         if unit.count_keys(key.scope) >= KEYS_PER_REGION:
@@ -117,7 +116,9 @@ def _commit(world: World, key: KmsKey, tags: list[Tag]) -> KmsKey:
         store.require(Action.CREATE_KEY)
         unit.add_key(key, tags)
         unit.remove_remains(key.id)
-    return replace(key, store=store)
+        answer = CreateKeyResponse(key_metadata=metadata(replace(key, store=store)))
+        call.recording.commit(unit, answer)
+    return answer
 
 
 def _check_members(request: CreateKeyRequest) -> None:

@@ -145,8 +145,10 @@ def create_grant(request: CreateGrantRequest, call: Call, world: World) -> Creat
             if unit.count_grants(key.id) >= GRANTS_PER_KEY:
                 raise LimitExceededException(f"The key already has {GRANTS_PER_KEY} grants.")
             unit.add_grant(grant)
-    grant = same or grant
-    return CreateGrantResponse(grant_token=_new_token(world, call.scope, grant.id), grant_id=grant.id)
+        grant_id = (same or grant).id
+        answer = CreateGrantResponse(grant_token=_new_token(world, call.scope, grant_id), grant_id=grant_id)
+        call.recording.commit(unit, answer)
+    return answer
 
 
 def list_grants(request: ListGrantsRequest, call: Call, world: World) -> ListGrantsResponse:
@@ -308,6 +310,7 @@ def _end(world: World, call: Call, grant_id: str, key: KmsKey | None, *, dry_run
         if dry_run:
             raise DryRunOperationException
         unit.remove_grant(grant)
+        call.recording.commit(unit)
     return NOTHING
 
 

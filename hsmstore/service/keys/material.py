@@ -20,6 +20,7 @@ from hsmstore.domain.errors import (
 from hsmstore.domain.key import KmsKey, Remains
 from hsmstore.domain.ports import ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
 from hsmstore.domain.tokenkeys import KeysUnsupported
+from hsmstore.domain.trail import UNRECORDED, Recording, Seen
 from hsmstore.service.lifecycle import cannot_communicate, live_connection
 from hsmstore.service.world import World
 
@@ -89,11 +90,17 @@ def delete(world: World, key: KmsKey) -> None:
 
     """
     remains = _remains(key, world.clock.now(), unfinished=False)
+    recording = _own_event(world, key, remains.at)
     with world.registry.writing() as unit:
         unit.remove_key(key)
         unit.add_remains(remains)
+        recording.commit(unit)
     world.checkpoint(Checkpoint.KEY_FORGOTTEN)
-    if not destroy(world, remains):
+    destroyed = destroy(world, remains)
+    status = {"backingKeyId": key.material_id.hex(), "deletionStatus": "SUCCESS" if destroyed else "FAILURE"}
+    recording.add({"backingKeysDeletionStatus": [status]})
+    recording.end()
+    if not destroyed:
         log.warning("the key material of %s is left on %s", key.arn, remains.cluster_id)
 
 
@@ -131,6 +138,15 @@ def settle_keys(world: World) -> bool:
 def _cross_out(world: World, remains: Remains) -> None:
     with world.registry.writing() as unit:
         unit.remove_remains(remains.key_id)
+
+
+def _own_event(world: World, key: KmsKey, at: float) -> Recording:
+    """Open the record of DeleteKey, which nobody calls: KMS does it when the waiting period is over."""
+    if world.trail is None:
+        return UNRECORDED
+    recording = world.trail.begin(Seen(at, "DeleteKey", read_only=False, scope=key.scope))
+    recording.found({key.id: key})
+    return recording
 
 
 def _delete_alone(world: World, key: KmsKey) -> bool:

@@ -102,6 +102,7 @@ def put_key_policy(request: PutKeyPolicyRequest, call: Call, world: World) -> No
     policy = checked_policy(request.policy, call.scope, bypass=bypass)
     with world.registry.writing() as unit:
         unit.replace_key(key, replace(key, policy=policy))
+        call.recording.commit(unit)
     return NOTHING
 
 

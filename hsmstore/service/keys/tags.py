@@ -89,6 +89,7 @@ def tag_resource(request: TagResourceRequest, call: Call, world: World) -> Nothi
         reread(unit, key).require_changeable()
         unit.put_tags(key.id, tags)
         checked_tags(unit.tags(key.id))
+        call.recording.commit(unit)
     return NOTHING
 
 
@@ -107,6 +108,7 @@ def untag_resource(request: UntagResourceRequest, call: Call, world: World) -> N
     with world.registry.writing() as unit:
         reread(unit, key).require_changeable()
         unit.remove_tags(key.id, request.tag_keys)
+        call.recording.commit(unit)
     return NOTHING
 
 

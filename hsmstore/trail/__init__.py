@@ -1,0 +1,1 @@
+"""The trail of all calls: records shaped as CloudTrail's, in files of JSON Lines."""

@@ -1,0 +1,151 @@
+"""The files of a trail: `trail-<day>-<number>.jsonl`, one record a line, each file at most so large.
+
+A file is only ever appended to. The day is UTC's, by the simulation's clock; the number goes up where a file
+is full. What a kill cut short is taken off the end when the file is opened again.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from hsmstore.domain.errors import EnvironmentUnfit
+
+FILE_MAX: Final = 64 * 1024 * 1024
+"""Bytes after which another file is begun."""
+
+_NAME: Final = re.compile(r"trail-(\d{8})-(\d{6})\.jsonl")
+_CHUNK: Final = 64 * 1024
+
+
+class TrailFiles:
+    """The files of one directory, for the one process that writes them."""
+
+    def __init__(self, directory: Path, *, size_max: int = FILE_MAX) -> None:
+        """Make the directory, for its owner only.
+
+        Raises:
+            EnvironmentUnfit: it cannot be used.
+
+        """
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(directory, error) from error
+        self.directory = directory
+        self._size_max = size_max
+        self._day = ""
+        self._size = 0
+        self._descriptor: int | None = None
+
+    def append(self, lines: bytes, at: float, *, lasting: bool) -> None:
+        """Append whole lines to the file of the day of `at`; with `lasting`, until they are on the disk.
+
+        Raises:
+            OSError: they could not be written; half a line may have been.
+
+        """
+        day = day_of(at)
+        if self._descriptor is None or day != self._day or self._size >= self._size_max:
+            self._open(day)
+        assert self._descriptor is not None  # noqa: S101  # _open saw to it
+        try:
+            left = memoryview(lines)
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+            if lasting:
+                os.fsync(self._descriptor)
+        except OSError:
+            self.close()  # and opening takes off what was cut short
+            raise
+        self._size += len(lines)
+
+    def keep(self, days: int, now: float) -> None:
+        """Remove the files whose day is more than `days` before that of `now`.
+
+        Raises:
+            OSError: one could not be removed.
+
+        """
+        oldest = day_of((datetime.fromtimestamp(now, UTC) - timedelta(days=days)).timestamp())
+        for path in trail_files(self.directory):
+            if _place(path)[0] < oldest and path.name[6:14] != self._day:
+                path.unlink(missing_ok=True)
+
+    def known(self, event_ids: set[str]) -> set[str]:
+        """Return which of these events stand in the last two files; an append never spans more."""
+        wanted = {event_id.encode(): event_id for event_id in event_ids}
+        found: set[str] = set()
+        for path in trail_files(self.directory)[-2:]:
+            for line in whole_lines(path):
+                found.update(event_id for sought, event_id in wanted.items() if sought in line)
+        return found
+
+    def close(self) -> None:
+        """Close the file that is open. Idempotent."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self, day: str) -> None:
+        self.close()
+        numbers = [number for other, number in map(_place, trail_files(self.directory)) if other == day]
+        number = max(numbers, default=1)
+        path = self.directory / f"trail-{day}-{number:06}.jsonl"
+        if path.exists() and path.stat().st_size >= self._size_max:
+            path = self.directory / f"trail-{day}-{number + 1:06}.jsonl"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = _mended(descriptor)
+        self._descriptor, self._day = descriptor, day
+
+
+def trail_files(directory: Path) -> list[Path]:
+    """Return the files of a trail, the oldest first."""
+    if not directory.is_dir():
+        return []
+    return sorted((path for path in directory.iterdir() if _NAME.fullmatch(path.name)), key=_place)
+
+
+def whole_lines(path: Path, start: int = 0) -> Iterator[bytes]:
+    """Yield the whole lines of a file from an offset on; one that is being written is not there yet."""
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def day_of(at: float) -> str:
+    """Return the day, UTC, of seconds since the epoch, as eight digits."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%d")
+
+
+def unusable(directory: Path, error: OSError) -> EnvironmentUnfit:
+    """Say that a trail cannot be kept there."""
+    return EnvironmentUnfit(
+        f"the trail in {directory} cannot be used: {error.strerror}",
+        "give this user the directory, or start with --no-trail",
+    )
+
+
+def _place(path: Path) -> tuple[str, int]:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None  # noqa: S101  # trail_files chose it by its name
+    return match[1], int(match[2])
+
+
+def _mended(descriptor: int) -> int:
+    """Cut off the end of a file what is no whole line; return the size that is left."""
+    size = end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - _CHUNK)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end

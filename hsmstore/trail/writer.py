@@ -1,0 +1,260 @@
+"""The trail of a server: calls take a place in a queue, a thread makes records of them and writes.
+
+What is promised, and where it is kept:
+
+- A call waits for nothing: `end` appends to a queue, which takes no lock.
+- Records stand in the file in the order in which their calls ended.
+- The record of a change lies in the registry, committed with the change, until it is on the disk. A kill
+  leaves it there, and the next start brings it to the file, once: by its eventID.
+- Everything else is in the file PACE seconds after its call, plus what writing takes; a kill loses what is
+  not. The end of the process loses nothing.
+- At most QUEUE_MAX calls wait. Beyond that calls are counted instead, and a record tells how many.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hsmstore.domain.errors import AwsError, Conflict, EnvironmentUnfit
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.key import KmsKey
+from hsmstore.domain.keystore import KeyStore
+from hsmstore.domain.ports import Clock, Entropy, Registry
+from hsmstore.domain.trail import Seen, TrailUnit
+from hsmstore.trail.files import TrailFiles, unusable
+from hsmstore.trail.record import DRAW, LOST, draw_record, record
+
+log = logging.getLogger(__name__)
+
+PACE: Final = 0.1  # seconds between two looks at the queue
+QUEUE_MAX: Final = 100_000
+BATCH_MAX: Final = 256  # records that are made and written at a time
+FAILURE_PACE: Final = 1.0  # seconds until what failed is tried again
+HOUSEKEEPING: Final = 600  # looks at the queue between two at what is too old
+
+_ORIGIN: Final = "origin"  # the name of a file
+
+
+class FileTrail:
+    """A trail in a directory. Its thread runs from `start` to `close`."""
+
+    def __init__(
+        self, files: TrailFiles, registry: Registry, clock: Clock, entropy: Entropy, *, origin: str, keep: int
+    ) -> None:
+        """Take the files, whose they are among replicas, and for how many days a file is kept."""
+        self._files = files
+        self.origin = origin
+        self._registry = registry
+        self._clock = clock
+        self._public_bits = entropy.public_bits
+        self.keep = keep
+        self.queue: deque[_Recording] = deque()
+        self._lost = 0
+        self._lost_told = 0
+        self._pending: tuple[list[bytes], set[str], float] | None = None
+        self._written: set[str] = set()
+        self._failing = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trail", daemon=True)
+
+    def begin(self, seen: Seen) -> "_Recording":
+        """Open the record of a call."""
+        return _Recording(self, seen)
+
+    def take(self, recording: "_Recording") -> None:
+        """Queue a call that has ended. What is committed is never turned away."""
+        if len(self.queue) < QUEUE_MAX or recording.event_id is not None:
+            self.queue.append(recording)
+        else:
+            self._lost += 1
+
+    def new_event_id(self) -> str:
+        """Return the id of an event: a UUID of version 4."""
+        digits = f"{self._public_bits(128):032x}"  # a third of what UUID takes
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+    def start(self) -> None:
+        """Bring to the file what the last process had committed and not written, and begin to write.
+
+        Raises:
+            EnvironmentUnfit: the registry or the files cannot be used.
+
+        """
+        with self._registry.reading() as unit:
+            left = {one.event_id: one.record for one in unit.records(self.origin)}
+        self._written = set(left)
+        try:
+            for known in self._files.known(set(left)):
+                del left[known]
+            if left:
+                lines = b"".join(line + b"\n" for line in left.values())
+                self._files.append(lines, self._clock.now(), lasting=True)
+        except OSError as error:
+            raise unusable(self._files.directory, error) from error
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is queued, and end."""
+        self._stopping.set()
+        self._thread.join()
+        self._files.close()
+
+    def _run(self) -> None:
+        looks = 0
+        while not self._stopping.wait(FAILURE_PACE if self._failing else PACE):
+            self._guarded(self._drain)
+            if looks % HOUSEKEEPING == 0:
+                self._guarded(self._tidy)
+            looks += 1
+        self._guarded(self._drain)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (OSError, EnvironmentUnfit, Conflict) as error:
+            if not self._failing:
+                log.warning("the trail falls behind, and goes on as soon as it can: %s", error)
+            self._failing = True
+        except Exception:
+            log.exception("the trail could not %s", step.__name__)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _tidy(self) -> None:
+        self._files.keep(self.keep, self._clock.now())
+
+    def _drain(self) -> None:
+        """Write everything that is queued by now, and cross out in the registry what was committed there."""
+        self._flush()
+        while self.queue:
+            self._pending = self._batch()
+            self._flush()
+        if self._lost > self._lost_told:
+            self._pending = [self._loss()], set(), self._clock.now()
+            self._flush()
+        if self._written:
+            with self._registry.writing() as unit:
+                unit.remove_records(self.origin, self._written)
+            self._written = set()
+
+    def _batch(self) -> tuple[list[bytes], set[str], float]:
+        lines: list[bytes] = []
+        committed: set[str] = set()
+        at = 0.0
+        for _ in range(min(BATCH_MAX, len(self.queue))):
+            recording = self.queue.popleft()
+            try:
+                lines.append(recording.json() + b"\n")
+            except Exception:
+                log.exception(
+                    "%s of %s could not be recorded", recording.seen.name, recording.seen.request_id
+                )
+                continue
+            at = recording.seen.at
+            if recording.event_id is not None:
+                committed.add(recording.event_id)
+        return lines, committed, at
+
+    def _flush(self) -> None:
+        """Append what is pending; where that fails it stays pending."""
+        if self._pending is None:
+            return
+        lines, committed, at = self._pending
+        if lines:
+            self._files.append(b"".join(lines), at, lasting=bool(committed))
+        self._written |= committed
+        self._pending = None
+
+    def _loss(self) -> bytes:
+        count, self._lost_told = self._lost - self._lost_told, self._lost
+        log.warning("the trail lost %d records: calls came faster than they could be written", count)
+        seen = Seen(self._clock.now(), LOST, read_only=True, scope=Scope("000000000000", "us-east-1"))
+        return record(seen, self.new_event_id(), additional={"count": count}) + b"\n"
+
+
+class _Recording:
+    """One call, from its beginning to its line in the file."""
+
+    # Set only where they differ: most calls are draws.
+    event_id: str | None = None
+    _keys: Mapping[str, KmsKey] | None = None
+    _store: KeyStore | None = None
+    _additional: Mapping[str, Any] | None = None
+    _response: object = None
+    _error: AwsError | None = None
+
+    def __init__(self, trail: FileTrail, seen: Seen) -> None:
+        self._trail = trail
+        self.seen = seen
+
+    def about(self, store: KeyStore) -> None:
+        """Say which key store the call is about."""
+        self._store = store
+
+    def found(self, keys: Mapping[str, KmsKey]) -> None:
+        """Say which keys the call is about, by the names that it gives them."""
+        self._keys = keys
+
+    def add(self, additional: Mapping[str, Any]) -> None:
+        """Add to additionalEventData."""
+        self._additional = {**(self._additional or {}), **additional}
+
+    def commit(self, unit: TrailUnit, response: object = None) -> None:
+        """Write the record down in the transaction that makes the change; the call answers `response`."""
+        self.event_id = self.event_id or self._trail.new_event_id()
+        self._response = response
+        unit.add_record(self._trail.origin, self.event_id, self.json())
+
+    def end(self, response: object = None, error: AwsError | None = None) -> None:
+        """Say how the call ended. Never waits."""
+        if response is not None:
+            self._response = response
+        if error is not None:
+            self._error = error
+        self._trail.take(self)
+
+    def json(self) -> bytes:
+        """Return the record as it stands."""
+        if self.seen.name == DRAW and not (self._error or self._additional) and self.seen.members is not None:
+            return draw_record(self.seen, self._trail.new_event_id())
+        return record(
+            self.seen,
+            self.event_id or self._trail.new_event_id(),
+            store=self._store,
+            keys=self._keys,
+            response=None if self._error else self._response,
+            error=self._error,
+            additional=self._additional,
+        )
+
+
+def open_trail(directory: Path, registry: Registry, clock: Clock, entropy: Entropy, keep: int) -> FileTrail:
+    """Open the trail of a data directory, and begin to write.
+
+    Raises:
+        EnvironmentUnfit: the directory or the registry cannot be used.
+
+    """
+    files = TrailFiles(directory)
+    try:
+        kept = _origin(directory, entropy)
+    except OSError as error:
+        raise unusable(directory, error) from error
+    trail = FileTrail(files, registry, clock, entropy, origin=kept, keep=keep)
+    trail.start()
+    return trail
+
+
+def _origin(directory: Path, entropy: Entropy) -> str:
+    """Return the name under which this directory's records stand in a registry that replicas share."""
+    file = directory / _ORIGIN
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(entropy.random_bytes(16).hex(), encoding="ascii")
+        draft.rename(file)
+    return file.read_text(encoding="ascii")

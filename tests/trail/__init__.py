@@ -1,0 +1,1 @@
+"""The trail: its files and its thread."""

@@ -1,0 +1,200 @@
+"""The files of a trail: days, sizes, ages, what is cut short, what is too much."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsmstore.domain.clock import ClockSetting
+from hsmstore.domain.errors import Conflict
+from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.ports import Unit
+from hsmstore.domain.trail import Recording, Seen
+from hsmstore.storage.migrations import upgrade
+from hsmstore.storage.registry import SqlRegistry
+from hsmstore.system.clock import SystemClock
+from hsmstore.system.entropy import SystemEntropy
+from hsmstore.trail import writer
+from hsmstore.trail.files import TrailFiles, trail_files, whole_lines
+from hsmstore.trail.writer import FileTrail, open_trail
+from tests.registries import REGISTRIES
+from tests.trail.schema import Record, records
+
+DAY = 86_400.0
+SCOPE = Scope("123456789012", "us-east-1")
+
+
+def test_each_day_has_its_file(tmp_path: Path) -> None:
+    """A file is of the day of what is appended, UTC, and nobody else can read it."""
+    with closing(TrailFiles(tmp_path / "trail")) as files:
+        files.append(b"one\n", 0.0, lasting=False)
+        files.append(b"two\n", DAY - 1, lasting=True)
+        files.append(b"three\n", DAY, lasting=False)
+    found = trail_files(tmp_path / "trail")
+    assert [path.name for path in found] == ["trail-19700101-000001.jsonl", "trail-19700102-000001.jsonl"]
+    assert [path.read_bytes() for path in found] == [b"one\ntwo\n", b"three\n"]
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o600}
+    assert (tmp_path / "trail").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_full_file_is_followed_by_another(tmp_path: Path) -> None:
+    """Another file is begun where one is full, after a new start too; no line is torn."""
+    for _ in range(2):
+        with closing(TrailFiles(tmp_path, size_max=10)) as files:
+            for _ in range(3):
+                files.append(b"123456\n", 0.0, lasting=False)
+    sizes = [path.stat().st_size for path in trail_files(tmp_path)]
+    assert sizes == [14, 14, 14]
+
+
+def test_old_files_go(tmp_path: Path) -> None:
+    """Retention counts days by the clock that it is given; what is no file of the trail is left alone."""
+    (tmp_path / "notes.jsonl").write_text("mine\n")
+    with closing(TrailFiles(tmp_path)) as files:
+        for day in range(5):
+            files.append(b"x\n", day * DAY, lasting=False)
+        files.keep(2, 4 * DAY)
+        assert [path.name[6:14] for path in trail_files(tmp_path)] == ["19700103", "19700104", "19700105"]
+        files.keep(2, 400 * DAY)
+        assert [path.name[6:14] for path in trail_files(tmp_path)] == ["19700105"], "the open one stays"
+    assert (tmp_path / "notes.jsonl").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"x" * 200_000])
+def test_what_was_cut_short_is_taken_off(tmp_path: Path, torn: bytes) -> None:
+    """Half a line at the end goes when the file is opened again; whole ones stay."""
+    path = tmp_path / "trail-19700101-000001.jsonl"
+    path.write_bytes(b"one\n" + torn)
+    assert list(whole_lines(path)) == [b"one\n"]
+    with closing(TrailFiles(tmp_path)) as files:
+        files.append(b"two\n", 0.0, lasting=False)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+@contextmanager
+def _registry(tmp_path: Path) -> Iterator[SqlRegistry]:
+    upgrade(REGISTRIES.url(tmp_path))
+    with closing(SqlRegistry(REGISTRIES.url(tmp_path))) as registry:
+        yield registry
+
+
+def _written(directory: Path) -> list[Record]:
+    return [one for path in trail_files(directory) for one in records(path.read_bytes())]
+
+
+def _opened(directory: Path, registry: SqlRegistry) -> FileTrail:
+    clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
+    return open_trail(directory, registry, clock, SystemEntropy(), 90)
+
+
+def _seen(name: str = "DeleteAlias", request_id: str = "00000000-0000-4000-8000-000000000000") -> Seen:
+    return Seen(1e9, name, read_only=False, scope=SCOPE, request_id=request_id, source="127.0.0.1")
+
+
+def test_what_was_committed_is_written_once(tmp_path: Path) -> None:
+    """What a killed process left in the registry comes to the file at the next start, exactly once."""
+    directory = tmp_path / "trail"
+    with _registry(tmp_path) as registry:
+        first = _opened(directory, registry)
+        committed = first.begin(_seen())
+        with registry.writing() as unit:
+            committed.commit(unit)
+        unended = _written(directory)
+        first.close()
+        assert (unended, _written(directory)) == ([], []), "its call has not ended"
+        with registry.reading() as unit:
+            (left,) = unit.records(first.origin)
+        for _ in range(2):
+            _opened(directory, registry).close()
+            with registry.reading() as unit:
+                assert unit.records(first.origin) == []
+            assert [one.event_id for one in _written(directory)] == [left.event_id]
+            with registry.writing() as unit:  # as if the kill had come before it was crossed out
+                unit.add_record(first.origin, left.event_id, left.record)
+
+
+def test_records_of_other_replicas_are_left_alone(tmp_path: Path) -> None:
+    """A registry may be shared: each data directory brings in its own records."""
+    with _registry(tmp_path) as registry:
+        with registry.writing() as unit:
+            unit.add_record("another", "id", b"{}")
+        _opened(tmp_path / "trail", registry).close()
+        with registry.reading() as unit:
+            assert len(unit.records("another")) == 1
+    assert _written(tmp_path / "trail") == []
+
+
+def _commit_and_fail(recording: Recording, unit: Unit) -> None:
+    recording.commit(unit)
+    raise Conflict
+
+
+def test_a_change_that_is_rolled_back_leaves_no_record(tmp_path: Path) -> None:
+    """The record goes with the transaction; how the call ended is told all the same."""
+    with _registry(tmp_path) as registry:
+        trail = _opened(tmp_path / "trail", registry)
+        recording = trail.begin(_seen())
+        with pytest.raises(Conflict), registry.writing() as unit:
+            _commit_and_fail(recording, unit)
+        with registry.reading() as unit:
+            assert unit.records(trail.origin) == []
+        recording.end()
+        trail.close()
+    assert len(_written(tmp_path / "trail")) == 1
+
+
+def test_the_order_is_that_of_the_ends(tmp_path: Path) -> None:
+    """Records stand in the order in which calls ended, whatever kind they are of; the end loses none."""
+    with _registry(tmp_path) as registry:
+        trail = _opened(tmp_path / "trail", registry)
+        wanted = []
+        for number in range(1000):
+            recording = trail.begin(_seen(request_id=f"00000000-0000-4000-8000-{number:012}"))
+            if number % 100 == 0:
+                with registry.writing() as unit:
+                    recording.commit(unit)
+            recording.end()
+            wanted.append(recording.seen.request_id)
+        trail.close()
+        with registry.reading() as unit:
+            assert unit.records(trail.origin) == []
+    assert [one.request_id for one in _written(tmp_path / "trail")] == wanted
+
+
+def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
+    """A full queue turns calls away, but for what is committed, and a record tells how many."""
+    monkeypatch.setattr(writer, "QUEUE_MAX", 3)
+    with _registry(tmp_path) as registry:
+        clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
+        files = TrailFiles(tmp_path / "trail")
+        trail = FileTrail(files, registry, clock, SystemEntropy(), origin="mine", keep=1)
+        for _ in range(10):
+            trail.begin(_seen()).end()
+        committed = trail.begin(_seen("EnableKey"))
+        with registry.writing() as unit:
+            committed.commit(unit)
+        committed.end()
+        trail.start()
+        trail.close()
+    written = _written(tmp_path / "trail")
+    assert written[-1].event_name == "RecordsLost"
+    assert written[-1].additional_event_data == {"count": 7}
+    assert [one.event_name for one in written[:-1]].count("DeleteAlias") == 3
+
+
+def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:
+    """Nothing that is queued is lost while the directory is away."""
+    directory = tmp_path / "trail"
+    with _registry(tmp_path) as registry:
+        trail = _opened(directory, registry)
+        directory.rename(tmp_path / "away")
+        trail.begin(_seen()).end()
+        while trail.queue:
+            threading.Event().wait(0.01)
+        (tmp_path / "away").rename(directory)
+        trail.begin(_seen()).end()
+        trail.close()
+    assert len(_written(directory)) == 2
