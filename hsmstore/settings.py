@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from hsmstore.domain.checkpoints import Checkpoint
+from hsmstore.domain.lease import LEASE
 from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
 
@@ -91,6 +92,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    master_key: (
+        Annotated[
+            Path,
+            Meta(
+                description="File of the key that the registry's secrets are sealed with, the same for all "
+                "replicas; without it, master.key in the data directory."
+            ),
+        ]
+        | None
+    ) = None
+    lease: Annotated[
+        int,
+        Meta(
+            description="Seconds that a replica may go on drawing when it cannot reach its PostgreSQL, and "
+            "that a disconnect waits, and a little more, for one that has crashed.",
+            ge=1,
+            le=60,
+        ),
+    ] = LEASE
     profile: Annotated[
         Profile,
         Meta(

@@ -18,15 +18,14 @@ from hsmstore.bootstrap.parts import (
     own_credential,
 )
 from hsmstore.bootstrap.principals import add_principal, list_principals, new_token
+from hsmstore.bootstrap.threads import keeping
 from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.control.app import Health, management_application
-from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.principal import AuthMode, Credential
-from hsmstore.service import lifecycle
-from hsmstore.service.settling import settle
 from hsmstore.service.world import World
 from hsmstore.settings import RELOADED, BadSetting, Loaded, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
+from hsmstore.storage.notices import open_notices
 from hsmstore.system.clock import real_time
 from hsmstore.system.ownership import owned
 from hsmstore.system.principals import FilePrincipals
@@ -48,8 +47,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-TICK: Final = 0.1  # seconds between two looks at what is due
-TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
 LOOK: Final = 0.5  # seconds between two looks at the file of principals
 
 
@@ -85,50 +82,16 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
             before_stop=world.faults.end,
             at_hangup=partial(_reload, world, loaded),
         )
-        ticker = Ticker(world)
-        lifecycle.resume_elsewhere(world)
-        ticker.start()
         watch = Watch(principals)
         watch.start()
         try:
-            server.run()
+            with keeping(world, open_notices(settings.registry_url)):
+                server.run()
+                health.status = "draining"
         finally:
-            health.status = "draining"
-            ticker.stop()
             watch.stop()
             if upstream is not None:
                 upstream.close()
-
-
-class Ticker(threading.Thread):
-    """Settles what is due when nobody looks; at first it logs in again wherever a row says CONNECTED."""
-
-    def __init__(self, world: World) -> None:
-        """Take the world to keep moving."""
-        super().__init__(name="ticker", daemon=True)
-        self._world = world
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Tick until told to stop; a tick that fails is logged and the next one tries again."""
-        self._guarded(lifecycle.resume)
-        went = True
-        while not self._stopping.wait(TICK if went else TICK_AFTER_FAILURE):
-            went = self._guarded(settle) is True
-
-    def stop(self) -> None:
-        """End after the tick under way."""
-        self._stopping.set()
-        self.join()
-
-    def _guarded(self, step: Callable[[World], bool | None]) -> bool | None:
-        try:
-            return step(self._world)
-        except EnvironmentUnfit as error:
-            log.warning("the ticker could not %s: %s", step.__name__, error)
-        except Exception:
-            log.exception("the ticker could not %s", step.__name__)
-        return None
 
 
 class Watch(threading.Thread):

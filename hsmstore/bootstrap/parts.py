@@ -3,12 +3,15 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
 
 from hsmstore.attestation.untrusting import NoAttestation
 from hsmstore.domain.attestation import Attestation
+from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.ports import Entropy
+from hsmstore.domain.ports import Entropy, SealBroken
 from hsmstore.domain.principal import (
     AuthMode,
     Caller,
@@ -21,16 +24,21 @@ from hsmstore.domain.principal import (
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
-from hsmstore.service.world import Terms, World
+from hsmstore.service.replica import give_back
+from hsmstore.service.world import Replica, Terms, World
 from hsmstore.settings import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
+from hsmstore.storage.notices import is_shared
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.certificates import X509Certificates
 from hsmstore.system.checkpoint import checkpoint
 from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
+from hsmstore.system.ownership import place_of
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
 from hsmstore.trail.writer import FileTrail, open_trail
+
+_KEY_CHECK: Final = "registry/master-key"
 
 
 @contextmanager
@@ -48,6 +56,9 @@ def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
     registry = SqlRegistry(settings.registry_url)
+    shared = is_shared(settings.registry_url)
+    if shared:
+        require_same_key(registry, sealer, key_file(settings))
     clock = open_clock(registry)
     trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
     world = World(
@@ -61,13 +72,15 @@ def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
         trail=trail,
         home=Scope(settings.account, settings.region),
         terms=Terms(profile=settings.profile, key_store_quota=settings.key_store_quota),
-        faults=FaultPlan(registry, clock, holds=settings.threads - 1),
+        faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
+        replica=Replica(monotonic, shared=shared, seconds=settings.lease, place=place_of(settings.data_dir)),
         checkpoint=checkpoint(settings.crash_at),
     )
     try:
         yield world
     finally:
         world.gate.shut_all()
+        give_back(world)
         world.hsm.close()
         if trail is not None:
             trail.close()
@@ -78,8 +91,34 @@ def open_sealer(settings: Settings) -> AesGcmSealer:
     """Open the master key before the registry exists: afterwards a missing key is a lost key."""
     entropy = SystemEntropy()
     fresh = current_state(settings.registry_url) is SchemaState.EMPTY
-    key = open_master_key(settings.data_dir / "master.key", entropy, may_create=fresh)
+    key = open_master_key(key_file(settings), entropy, may_create=fresh)
     return AesGcmSealer(key, entropy)
+
+
+def key_file(settings: Settings) -> Path:
+    """Return the file of the master key, whether it was set or not."""
+    return settings.master_key or settings.data_dir / "master.key"
+
+
+def require_same_key(registry: SqlRegistry, sealer: AesGcmSealer, file: Path) -> None:
+    """Refuse a master key that is not the other replicas'. The first of them leaves what to try it on.
+
+    Raises:
+        EnvironmentUnfit: `file` holds another key than theirs.
+
+    """
+    with suppress(Conflict), registry.writing() as unit:  # Conflict: somebody else left it
+        if unit.leases.key_check() is None:
+            unit.leases.set_key_check(sealer.seal(b"", _KEY_CHECK))
+    with registry.reading() as unit:
+        sealed = unit.leases.key_check()
+    try:
+        sealer.unseal(sealed or b"", _KEY_CHECK)
+    except SealBroken:
+        raise EnvironmentUnfit(
+            f"the registry's secrets are sealed with another key than {file}",
+            "copy the master key of the other replicas, and name the copy with --master-key",
+        ) from None
 
 
 def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
@@ -111,6 +150,7 @@ def open_hsm(settings: Settings) -> Pkcs11Hsm:
         monotonic,
         profile=settings.pkcs11_profile,
         module=module_of(settings),
+        shared=is_shared(settings.registry_url),
     )
 
 

@@ -83,6 +83,11 @@ def _partition(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
+def new_lease_id(random_bytes: Callable[[int], bytes], place: str = "") -> str:
+    """Return an id such as `lease-0123456789abcdef`; where there is a place, it stands before the hyphen."""
+    return f"{place or 'lease'}-{random_bytes(8).hex()}"
+
+
 def new_request_id(bits: int) -> str:
     """Return a UUID of version 4, as today's responses carry, from 128 random bits."""
     digits = f"{bits:032x}"

@@ -5,9 +5,13 @@ before the registry was asked, so that it never thinks the lease longer than the
 lapsed by deleting its row and in no other way: until then it may be renewed, and afterwards never.
 """
 
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple, Protocol
 
-LEASE: Final = 6.0
+from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.identifiers import Scope
+
+LEASE: Final = 6
 """Seconds. For so long a crash may hold up a disconnect, and who has lost the registry may go on drawing."""
 
 RENEWALS: Final = 3
@@ -45,3 +49,82 @@ class Lease:
 
 UNENDING: Final = Lease("", float("inf"))
 """The lease of a process that shares its registry with no other."""
+
+
+class Holding(NamedTuple):
+    """A key store that a replica holds, as it stands now; without its cluster there is no version of that."""
+
+    scope: Scope
+    key_store_id: str
+    state: ConnectionState
+    cluster_version: int | None
+
+
+class Leases(Protocol):
+    """The registry's book of replicas: their leases, what they hold, which connects they have claimed.
+
+    Times are the database's own, whatever the simulation's clock shows. Ending or lapsing a lease ends its
+    holds and claims with it.
+    """
+
+    def begin(self, lease_id: str, seconds: float) -> None:
+        """Enter a new lease."""
+
+    def renew(self, lease_id: str, seconds: float) -> bool:
+        """Let the lease end so many seconds from now; False where it has been judged lapsed."""
+
+    def end(self, lease_id: str) -> None:
+        """Give the lease back. Idempotent."""
+
+    def end_all(self, place: str) -> None:
+        """End the leases of whoever had this place before; no two processes ever have it at a time."""
+
+    def lapse(self, key_store_id: str) -> None:
+        """Judge lapsed whoever holds or has claimed the store, and has not renewed for long enough."""
+
+    def sweep(self) -> None:
+        """Judge lapsed whoever has not renewed for so long that nobody will ever wait for them."""
+
+    def hold(self, lease_id: str, key_store_id: str) -> bool:
+        """Enter that draws from the store may be answered; False where the lease has been judged lapsed."""
+
+    def let_go(self, lease_id: str, key_store_id: str) -> None:
+        """Enter that none will be. Idempotent."""
+
+    def is_held(self, key_store_id: str) -> bool:
+        """Tell whether anybody holds the store, a lapsed lease that was not judged so included."""
+
+    def holdings(self, lease_id: str) -> list[Holding]:
+        """Return what the lease holds."""
+
+    def claim(self, lease_id: str, key_store_id: str) -> bool:
+        """Enter that the lease's holder completes the store's connect; False where another does."""
+
+    def unclaim(self, lease_id: str, key_store_id: str) -> None:
+        """Enter that it no longer does. Idempotent."""
+
+    def key_check(self) -> bytes | None:
+        """Return what was sealed under the master key of those who share the registry."""
+
+    def set_key_check(self, sealed: bytes) -> None:
+        """Enter it.
+
+        Raises:
+            Conflict: somebody else was first.
+
+        """
+
+
+class LeaseUnit(Protocol):
+    """A transaction's part about replicas."""
+
+    @property
+    def leases(self) -> Leases:
+        """What replicas say to each other."""
+
+
+class LeaseRegistry(Protocol):
+    """The registry's part about replicas."""
+
+    def renewing(self) -> AbstractContextManager[Leases]:
+        """Open a transaction on leases only. It waits for who changes the same lease, and for nobody else."""

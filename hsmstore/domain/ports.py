@@ -11,7 +11,7 @@ from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keyports import KeyUnit
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
-from hsmstore.domain.lease import UNENDING, Lease
+from hsmstore.domain.lease import UNENDING, Lease, LeaseRegistry, LeaseUnit
 from hsmstore.domain.tokenkeys import TokenKeys
 from hsmstore.domain.trail import TrailUnit
 
@@ -253,7 +253,7 @@ class Hsm(Protocol):
         """
 
 
-class Unit(KeyUnit, TrailUnit, Protocol):
+class Unit(KeyUnit, TrailUnit, LeaseUnit, Protocol):
     """One transaction on the registry: a consistent view, and one commit at its end."""
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:
@@ -380,7 +380,7 @@ class Unit(KeyUnit, TrailUnit, Protocol):
         """Write how the clock is set."""
 
 
-class Registry(Protocol):
+class Registry(LeaseRegistry, Protocol):
     """The persisted truth."""
 
     def reading(self) -> AbstractContextManager[Unit]:

@@ -8,7 +8,7 @@ import msgspec
 from hsmstore.domain.clock import ClockSetting
 from hsmstore.service.settling import settle
 from hsmstore.service.shapes import Request, Response
-from hsmstore.service.world import Call, World
+from hsmstore.service.world import Call, World, starting_again
 
 
 class ShowClockRequest(Request, frozen=True):
@@ -50,11 +50,16 @@ def scale_clock(request: ScaleClockRequest, _: Call, world: World) -> ClockDescr
     return _set(world, lambda setting, real: setting.running(real, request.rate))
 
 
+@starting_again
 def _set(world: World, change: Callable[[ClockSetting, float], ClockSetting]) -> ClockDescription:
-    """Change the clock in the registry, then here, and settle what is due by it. One change at a time."""
+    """Change the clock in the registry, then here, and settle what is due by it. One change at a time.
+
+    A clock that replicas share is changed from what another may have made of it a moment ago.
+    """
     with world.turns.of("clock"):
         with world.registry.writing() as unit:
-            setting = change(world.clock.setting, world.clock.real())
+            before = unit.clock() if world.replica.shared else None
+            setting = change(before or world.clock.setting, world.clock.real())
             unit.set_clock(setting)
         world.clock.set(setting)
     settle(world)

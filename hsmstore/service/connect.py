@@ -42,5 +42,5 @@ def disconnect_custom_key_store(request: KeyStoreRequest, call: Call, world: Wor
     store = lifecycle.find(world, call.scope, request.custom_key_store_id)
     call.recording.about(store)
     store.require(Action.DISCONNECT)
-    lifecycle.settle_store(world, lifecycle.disconnect(world, store, call.recording))
+    lifecycle.settle_store(world, lifecycle.begin_disconnect(world, store, call.recording))
     return EMPTY

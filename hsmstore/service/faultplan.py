@@ -1,42 +1,56 @@
 """The fault plan as the running process keeps it.
 
 With an empty plan an occasion costs one look at `active`. Plan and counters are in the registry as well, so
-that a restart goes on where it stood.
+that a restart goes on where it stood. A plan that replicas share is counted there: a fault for the next three
+draws strikes three, whoever makes them. That there is a fault at all a replica knows from the last reload.
 """
 
 import threading
 from collections.abc import Callable, Collection
 from typing import Final
 
+from hsmstore.domain.errors import Conflict
 from hsmstore.domain.faults import Effect, Fault, Occasion
 from hsmstore.domain.ports import Clock, Registry
 
 LOOK: Final = 0.02  # seconds between two looks whether a call that is held may go on
+ATTEMPTS: Final = 100  # to count an occasion that every replica is counting at the same time
+
+Plan = tuple[Fault, ...]
 
 
 class FaultPlan:
     """The faults in force. Safe to share between threads."""
 
-    def __init__(self, registry: Registry, clock: Clock, *, holds: int) -> None:
-        """Take up the plan that the registry holds; at most `holds` calls hang at a time."""
+    def __init__(self, registry: Registry, clock: Clock, *, holds: int, shared: bool = False) -> None:
+        """Take up the plan that the registry holds; at most `holds` calls hang at a time.
+
+        With `shared` other processes change the plan in the registry, too.
+        """
         self._registry = registry
+        self._shared = shared
         self._clock = clock
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._holds = threading.Semaphore(holds)
-        with registry.reading() as unit:
-            self._faults = tuple(unit.faults())
-        self.active = bool(self._faults)
+        self.active = False
+        self._faults: Plan = ()
+        self.reload()
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> Plan:
         """The plan, in the order in which faults are tried; one that is over stays until it is removed."""
         return self._faults
 
-    def change(self, edit: Callable[[tuple[Fault, ...]], tuple[Fault, ...]]) -> None:
+    def reload(self) -> None:
+        """Take up the plan as it is in the registry."""
+        with self._lock, self._registry.reading() as unit:
+            self._adopt(tuple(unit.faults()))
+
+    def change(self, edit: Callable[[Plan], Plan]) -> None:
         """Replace the plan by what `edit` makes of it."""
         with self._lock:
-            self._write(edit(self._faults))
+            self._write(edit)
 
     def meet(self, occasion: Occasion, effects: Collection[Effect]) -> list[Fault]:
         """Count an occasion with the faults of these effects that it concerns; return those that strike.
@@ -46,15 +60,14 @@ class FaultPlan:
         if not self.active:
             return []
         with self._lock:
-            now, met, struck = self._clock.now(), dict[str, Fault](), list[Fault]()
-            for fault in self._faults:
-                if fault.effect in effects and fault.concerns(occasion, now):
-                    met[fault.id], strikes = fault.meet()
-                    struck += [fault] if strikes else []
-                    if strikes and fault.effect.is_final:
-                        break
-            if met:
-                self._write(tuple(met.get(fault.id, fault) for fault in self._faults))
+            now, struck = self._clock.now(), list[Fault]()
+
+            def count(plan: Plan) -> Plan:
+                counted, struck[:] = _counted(plan, occasion, effects, now)
+                return counted
+
+            if count(self._faults) != self._faults:
+                self._write(count)
             return struck
 
     def hangs(self, occasion: Occasion) -> bool:
@@ -95,8 +108,34 @@ class FaultPlan:
         in_plan = any(entry.id == fault.id for entry in self._faults)
         return in_plan and (fault.until is None or self._clock.now() < fault.until)
 
-    def _write(self, faults: tuple[Fault, ...]) -> None:
-        with self._registry.writing() as unit:
-            unit.replace_faults(faults)
-        self._faults = faults
-        self.active = bool(faults)
+    def _write(self, edit: Callable[[Plan], Plan]) -> None:
+        """Write what `edit` makes of the plan, as often as another replica's change comes first."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._registry.writing() as unit:
+                    plan = edit(tuple(unit.faults()) if self._shared else self._faults)
+                    unit.replace_faults(plan)
+            except Conflict:
+                if not self._shared or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                self._adopt(plan)
+                return
+
+    def _adopt(self, plan: Plan) -> None:
+        self._faults = plan
+        self.active = bool(plan)
+
+
+def _counted(
+    plan: Plan, occasion: Occasion, effects: Collection[Effect], now: float
+) -> tuple[Plan, list[Fault]]:
+    """Count an occasion; return the plan with its counters, and the faults that strike."""
+    met, struck = dict[str, Fault](), list[Fault]()
+    for fault in plan:
+        if fault.effect in effects and fault.concerns(occasion, now):
+            met[fault.id], strikes = fault.meet()
+            struck += [fault] if strikes else []
+            if strikes and fault.effect.is_final:
+                break
+    return tuple(met.get(fault.id, fault) for fault in plan), struck

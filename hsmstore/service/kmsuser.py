@@ -100,8 +100,10 @@ def log_in_kmsuser(request: ClusterRequest, _: Call, world: World) -> ClusterDes
     _require_kmsuser(cluster, None)
     if cluster.locked_out:
         raise CloudHsmInvalidRequestException("kmsuser is locked out; setting its password lifts that.")
+    _require_unheld(world, cluster)
     try:
-        world.hsm.log_in_elsewhere(cluster)
+        if not world.replica.shared:
+            world.hsm.log_in_elsewhere(cluster)
     except HsmUnavailable as error:
         raise CloudHsmInvalidRequestException(f"kmsuser cannot log in: {error.reason}.") from error
     return _commit(world, cluster, replace(cluster, kmsuser_elsewhere=True))
@@ -132,6 +134,17 @@ def _require_kmsuser(cluster: Cluster, hsm_id: str | None) -> None:
         raise CloudHsmInvalidRequestException(f"Cluster {cluster.id} has no kmsuser.")
 
 
+def _require_unheld(world: World, cluster: Cluster) -> None:
+    """Refuse where KMS is logged in through any replica. With one process the HSM itself tells."""
+    if not world.replica.shared:
+        return
+    with world.registry.reading() as unit:
+        store = unit.key_store_of_cluster(cluster.id)
+        is_held = store is not None and unit.leases.is_held(store.id)
+    if is_held or cluster.kmsuser_elsewhere:
+        raise CloudHsmInvalidRequestException("kmsuser cannot log in: kmsuser is logged in already.")
+
+
 def _set_password(world: World, cluster: Cluster, password: str) -> None:
     """Set the PIN on the token with C_InitPIN, where KMS is not logged in or, after a start, about to be."""
     with world.registry.reading() as unit:
@@ -140,6 +153,8 @@ def _set_password(world: World, cluster: Cluster, password: str) -> None:
         raise CloudHsmInvalidRequestException(
             f"kmsuser cannot be changed: it is logged in for key store {store.id}."
         )
+    if world.replica.shared and cluster.kmsuser_elsewhere:  # with one process the HSM itself tells
+        raise CloudHsmInvalidRequestException("kmsuser cannot be changed: it is logged in.")
     if cluster.crypto_officer_pin is None:
         raise CloudHsmInvalidRequestException(
             f"Cluster {cluster.id} has no token here whose SO PIN is known; use the token's own tools."

@@ -21,11 +21,24 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.faults import Effect, Occasion, Phase
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.keystore import CloudHsmBacking, KeyStore, KeyStoreEvent
+from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
+from hsmstore.domain.lease import Lease
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmUnavailable
 from hsmstore.domain.profile import PHASES
 from hsmstore.domain.trail import UNRECORDED, Recording
+from hsmstore.service.advance import advance, advance_in
 from hsmstore.service.login import log_in, log_in_and_rotate
+from hsmstore.service.replica import (
+    claim,
+    current_lease,
+    hold,
+    let_go,
+    open_gate,
+    release,
+    settle_disconnected,
+    unclaim,
+    watch,
+)
 from hsmstore.service.world import World, starting_again
 
 log = logging.getLogger(__name__)
@@ -75,7 +88,7 @@ def settle_store(world: World, store: KeyStore) -> KeyStore:
             return current
         try:
             if current.state is ConnectionState.DISCONNECTING:
-                return advance(world, current, Event.DISCONNECT_COMPLETED)
+                return settle_disconnected(world, current)
             return _complete_connect(world, current)
         except Conflict:  # another process settled it, or a client moved it on
             return _reread(world, current)
@@ -92,8 +105,10 @@ def live_connection(world: World, scope: Scope, key_store_id: str) -> HsmConnect
         CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException: as documented.
         UnsupportedOperationException: an external key store; it comes before its state matters.
         KMSInternalException: the store is CONNECTED but its cluster cannot be reached.
+        EnvironmentUnfit: this replica has lost its registry.
 
     """
+    current_lease(world)  # without one there is nothing to wait for
     store = find(world, scope, key_store_id)
     if not isinstance(store.backing, CloudHsmBacking):
         raise UnsupportedOperationException(
@@ -113,9 +128,11 @@ def open_again(world: World, store: KeyStore) -> HsmConnection:
 
     Raises:
         ConnectFailed: the cluster cannot be reached.
-        Conflict: the store is not CONNECTED any more.
+        Conflict: the store is not CONNECTED any more, or the lease has been judged lapsed.
+        EnvironmentUnfit: this replica has lost its registry.
 
     """
+    lease = current_lease(world)
     with world.turns.of(store.id):
         connection = world.gate.find((store.scope, store.id))
         if connection is not None:
@@ -124,8 +141,10 @@ def open_again(world: World, store: KeyStore) -> HsmConnection:
             current = unit.key_store(store.scope, store.id)
         if current is None or current.state is not ConnectionState.CONNECTED:
             raise Conflict(f"key store {store.id} is not connected any more")
-        connection, _, _ = log_in(world, current)
-        world.gate.open(store.scope, store.id, connection)
+        watch(world, current)
+        hold(world, current, lease)
+        connection, _, _ = log_in(world, current, lease)
+        open_gate(world, store, connection, lease)
         return connection
 
 
@@ -168,8 +187,10 @@ def connect(world: World, store: KeyStore, recording: Recording = UNRECORDED) ->
     return store
 
 
-def disconnect(world: World, store: KeyStore, recording: Recording = UNRECORDED) -> KeyStore:
-    """Shut the gate, then say so in the registry: once DISCONNECTING can be read, no byte is given.
+def begin_disconnect(world: World, store: KeyStore, recording: Recording = UNRECORDED) -> KeyStore:
+    """Shut the gate, then say so in the registry: once DISCONNECTING can be read, this process gives no byte.
+
+    Other replicas may, until they have heard of it; and the store is DISCONNECTING until they have.
 
     Raises:
         CustomKeyStoreInvalidStateException: the state forbids it.
@@ -182,7 +203,10 @@ def disconnect(world: World, store: KeyStore, recording: Recording = UNRECORDED)
         due_at = world.clock.now() + _duration(world, store, Phase.DISCONNECT)
         world.gate.shut(store.scope, store.id)
         world.checkpoint(Checkpoint.GATE_SHUT)
-        store = advance(world, store, Event.DISCONNECT, due_at=due_at, recording=recording)
+        with world.registry.writing() as unit:
+            store = advance_in(unit, store, Event.DISCONNECT, world.clock.now(), due_at=due_at)
+            release(world, unit, store.id)
+            recording.commit(unit)
         world.checkpoint(Checkpoint.DISCONNECTING)
         return store
 
@@ -192,42 +216,7 @@ def interrupt(world: World, cluster_id: str) -> None:
     with world.registry.reading() as unit:
         store = unit.key_store_of_cluster(cluster_id)
     if store is not None:
-        with world.turns.of(store.id):
-            world.gate.shut(store.scope, store.id)
-
-
-def advance(
-    world: World,
-    store: KeyStore,
-    event: Event,
-    *,
-    due_at: float | None = None,
-    failure: ConnectFailed | None = None,
-    recording: Recording = UNRECORDED,
-) -> KeyStore:
-    """Let `event` happen to the store, in the registry and in its history.
-
-    Raises:
-        CustomKeyStoreInvalidStateException: the state machine refuses the event.
-        Conflict: the row changed meanwhile.
-
-    """
-    now = world.clock.now()
-    code = None if failure is None else failure.code
-    with world.registry.writing() as unit:
-        after = unit.replace_key_store(store, store.after(event, now, due_at=due_at, error_code=code))
-        unit.record(
-            KeyStoreEvent(
-                key_store_id=store.id,
-                at=now,
-                event=event,
-                state=after.state,
-                error_code=code,
-                detail="" if failure is None else failure.reason,
-            )
-        )
-        recording.commit(unit)
-    return after
+        let_go(world, store.scope, store.id)
 
 
 def cannot_communicate(key_store_id: str, reason: str) -> KMSInternalException:
@@ -257,7 +246,9 @@ def _settle_alone(world: World, store: KeyStore, now: float) -> bool:
     except Exception:
         log.exception("key store %s cannot be settled", store.id)
         return False
-    return settled.due_at is None or settled.due_at > now or _is_held(world, settled)
+    if settled.due_at is None or settled.due_at > now:
+        return True
+    return world.replica.shared or _is_held(world, settled)  # for others, or for a fault's end
 
 
 def _inner(error: Exception) -> str:
@@ -301,21 +292,34 @@ def _replace(world: World, before: KeyStore, after: KeyStore) -> KeyStore:
 
 
 def _complete_connect(world: World, store: KeyStore) -> KeyStore:
-    """Connect for real. The gate opens only after the registry says CONNECTED."""
+    """Connect for real, unless another replica does."""
+    lease = current_lease(world)
+    if not claim(world, store, lease):
+        return store
+    try:
+        watch(world, store)
+        return _connect(world, store, lease)
+    finally:
+        unclaim(world, store, lease)
+
+
+def _connect(world: World, store: KeyStore, lease: Lease) -> KeyStore:
+    """Log in. The gate opens only once the registry says CONNECTED, and that this replica holds the store."""
     try:
         _meet_connection_errors(world, store)
-        connection, store = log_in_and_rotate(world, store)
+        connection, store = log_in_and_rotate(world, store, lease)
     except ConnectFailed as failure:
         log.info("key store %s failed to connect: %s", store.id, failure)
         current = _reread(world, store)  # the rotation may have been written ahead
         return advance(world, current, Event.CONNECT_FAILED, failure=failure)
     try:
         store = advance(world, store, Event.CONNECT_SUCCEEDED)
+        hold(world, store, lease)
     except BaseException:
         connection.close()
         raise
     world.checkpoint(Checkpoint.CONNECTED)
-    world.gate.open(store.scope, store.id, connection)
+    open_gate(world, store, connection, lease)
     return store
 
 

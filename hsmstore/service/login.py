@@ -14,6 +14,7 @@ from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode, KeyStore
+from hsmstore.domain.lease import Lease
 from hsmstore.domain.limits import HSMS_TO_CONNECT, KMSUSER_PASSWORD_MAX
 from hsmstore.domain.mechanisms import lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable, SealBroken
@@ -39,8 +40,10 @@ def new_password(world: World) -> str:
     return letters[:KMSUSER_PASSWORD_MAX]
 
 
-def log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]:
+def log_in(world: World, store: KeyStore, lease: Lease) -> tuple[HsmConnection, Cluster, str]:
     """Log in to the store's cluster as kmsuser; return the connection and the password that fitted.
+
+    The connection draws no longer than the lease lasts.
 
     Raises:
         ConnectFailed: with the ConnectionErrorCode that AWS documents for what was found.
@@ -51,23 +54,26 @@ def log_in(world: World, store: KeyStore) -> tuple[HsmConnection, Cluster, str]:
             ConnectionErrorCode.XKS_PROXY_NOT_REACHABLE, "this simulator has no proxy client yet"
         )
     cluster = _usable_cluster(world, store)
-    connection, password = _try_passwords(world, cluster, _passwords(world, store.id, store.backing))
+    passwords = _passwords(world, store.id, store.backing)
+    connection, password = _try_passwords(world, cluster, passwords, lease)
     if (lack := lacking_for_keys(connection.mechanisms)) is not None:
         log.warning("key store %s: %s in %s", store.id, lack, cluster.id)
     return connection, cluster, password
 
 
-def _try_passwords(world: World, cluster: Cluster, passwords: list[str]) -> tuple[HsmConnection, str]:
+def _try_passwords(
+    world: World, cluster: Cluster, passwords: list[str], lease: Lease
+) -> tuple[HsmConnection, str]:
     """Return the connection and the password that fitted; only the last one counts when it does not."""
     *unsure, last = passwords
     for password in unsure:
         try:
-            return world.hsm.connect(cluster, password), password
+            return world.hsm.connect(cluster, password, lease), password
         except ConnectFailed as failure:
             if failure.code is not ConnectionErrorCode.INVALID_CREDENTIALS:
                 raise
     try:
-        connection = world.hsm.connect(cluster, last)
+        connection = world.hsm.connect(cluster, last, lease)
     except ConnectFailed as failure:
         if failure.code is ConnectionErrorCode.INVALID_CREDENTIALS:
             _count_logins(world, cluster, cluster.failed_logins + 1)
@@ -106,6 +112,8 @@ def _usable_cluster(world: World, store: KeyStore) -> Cluster:
     if not cluster.kmsuser_exists:
         without = [hsm.id for hsm in cluster.hsms if not hsm.has_kmsuser]
         raise ConnectFailed(ConnectionErrorCode.USER_NOT_FOUND, f"no kmsuser on {', '.join(without)}")
+    if world.replica.shared and cluster.kmsuser_elsewhere:  # the lock on kmsuser is another machine's
+        raise ConnectFailed(ConnectionErrorCode.USER_LOGGED_IN, f"kmsuser of {cluster.id} is logged in")
     if cluster.locked_out:
         raise ConnectFailed(
             ConnectionErrorCode.USER_LOCKED_OUT, f"{cluster.failed_logins} wrong passwords in a row"
@@ -134,13 +142,13 @@ def _passwords(world: World, key_store_id: str, backing: CloudHsmBacking) -> lis
         raise ConnectFailed(ConnectionErrorCode.INTERNAL_ERROR, str(error)) from error
 
 
-def log_in_and_rotate(world: World, store: KeyStore) -> tuple[HsmConnection, KeyStore]:
+def log_in_and_rotate(world: World, store: KeyStore, lease: Lease) -> tuple[HsmConnection, KeyStore]:
     """Log in, then change kmsuser's password to one that only the registry knows.
 
     KMS does so on every connect (KMS Developer Guide, "AWS CloudHSM key store concepts"). A token that its
     owner brought without the SO PIN is left as it is: nobody could ever reset it.
     """
-    connection, cluster, password = log_in(world, store)
+    connection, cluster, password = log_in(world, store, lease)
     world.checkpoint(Checkpoint.LOGGED_IN)
     try:
         if cluster.crypto_officer_pin is not None:
@@ -157,10 +165,15 @@ def log_in_and_rotate(world: World, store: KeyStore) -> tuple[HsmConnection, Key
 
 
 def _rotate(world: World, store: KeyStore, connection: HsmConnection, password: str) -> KeyStore:
-    """Commit the new password as pending, set it, commit it as the password: no crash can lose it."""
+    """Commit the new password as pending, set it, commit it as the password: no crash can lose it.
+
+    A rotation that was interrupted is ended and not begun anew. Who was interrupted may be a replica that
+    stood still for long enough to be taken for dead: when it goes on, it sets the same password once more.
+    """
     assert isinstance(store.backing, CloudHsmBacking)  # noqa: S101  # only such a store has logged in
+    *begun, _ = _passwords(world, store.id, store.backing)
+    new = begun[0] if begun else new_password(world)
     identity = password_identity(store.id)
-    new = new_password(world)
     ahead = replace(
         store.backing,
         password=world.sealer.seal(password.encode(), identity),
@@ -168,7 +181,8 @@ def _rotate(world: World, store: KeyStore, connection: HsmConnection, password: 
     )
     store = _write(world, store, ahead)
     world.checkpoint(Checkpoint.PASSWORD_PENDING)
-    connection.set_password(password, new)
+    if password != new:
+        connection.set_password(password, new)
     world.checkpoint(Checkpoint.PASSWORD_SET)
     done = replace(ahead, password=ahead.pending_password or ahead.password, pending_password=None)
     store = _write(world, store, done)

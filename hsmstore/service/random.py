@@ -60,7 +60,7 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
         try:
             return GenerateRandomResponse(plaintext=connection.draw(length))
         except ConnectionClosed:
-            pass  # it was shut between the look and the draw: the registry knows why
+            pass  # it was shut between the look and the draw, or its lease has lapsed
         except HsmTimedOut as error:
             raise did_not_answer(key_store_id, error.reason) from error
         except HsmUnavailable as error:

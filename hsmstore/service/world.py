@@ -10,9 +10,11 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.checkpoints import Checkpoint
+from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import KmsKey
+from hsmstore.domain.lease import LEASE, UNENDING, Lease
 from hsmstore.domain.ports import (
     Certificates,
     Clock,
@@ -79,6 +81,40 @@ class Gate:
             self.shut(scope, key_store_id)
 
 
+class Watch(NamedTuple):
+    """What a live connection stands on: its store's cluster, in the version that its row had before."""
+
+    scope: Scope
+    cluster_id: str
+    version: int | None
+
+
+class Replica:
+    """This process among those that share its registry: its lease, and the stores that it may draw from.
+
+    A process that shares with nobody (`shared` is False) has a lease without end. `seconds` is how long a
+    lease is taken for, `monotonic` the clock by which it is kept; `place` is what no two processes have at a
+    time, and empty where there is no such thing.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float], *, shared: bool, seconds: float = LEASE, place: str = ""
+    ) -> None:
+        self.monotonic = monotonic
+        self.place = place
+        self.shared = shared
+        self.seconds = seconds
+        self.lease = Lease("", float("-inf")) if shared else UNENDING
+        self.refused_at = float("-inf")
+        self.watched: dict[str, Watch] = {}
+        self.clock_setting: ClockSetting | None = None
+
+    @property
+    def is_lapsed(self) -> bool:
+        """Whether no byte may be given, since the lease is over."""
+        return self.monotonic() >= self.lease.ends
+
+
 class Turns:
     """A lock for each key store: in this process one thread at a time opens or shuts its connection."""
 
@@ -118,6 +154,7 @@ class World:
     home: Scope
     terms: Terms
     faults: FaultPlan
+    replica: Replica
     checkpoint: Callable[[Checkpoint], None]
     trail: Trail | None = None
     gate: Gate = field(default_factory=Gate)

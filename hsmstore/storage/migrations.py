@@ -15,7 +15,7 @@ from hsmstore.storage.engine import open_engine
 from hsmstore.storage.postgresql import place_of
 from hsmstore.storage.purpose import Purpose
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every revision in `migrations/versions`, in order. Any other is a newer hsmstore's."""
 
 _ALEMBIC: Final = Lock()  # its context is one for the whole process, so threads take turns

@@ -271,3 +271,39 @@ trail_records: Final = Table(
     Index(None, "origin"),
 )
 """One row a record of the trail that was committed with a change and may not be in a file yet."""
+
+replicas: Final = Table(
+    "replicas",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("lease_until", Double, nullable=False, comment="by the database's own clock"),
+    Index(None, "lease_until"),
+)
+"""One row a lease of a replica. Who deletes it judges the lease lapsed: its holder can renew it no more."""
+
+holds: Final = Table(
+    "holds",
+    metadata,
+    Column("replica_id", ForeignKey("replicas.id", ondelete="CASCADE"), primary_key=True),
+    Column("key_store_id", ForeignKey("key_stores.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "key_store_id"),
+)
+"""Which replica may answer draws from which store."""
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("key_store_id", ForeignKey("key_stores.id", ondelete="CASCADE"), primary_key=True),
+    Column("replica_id", ForeignKey("replicas.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "replica_id"),
+)
+"""Which replica completes which connect."""
+
+key_check: Final = Table(
+    "key_check",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", "only_one"),
+)
+"""What opens only under the master key that the registry's secrets are sealed with."""

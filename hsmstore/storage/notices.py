@@ -64,6 +64,11 @@ class Teller:
         return True
 
 
+def is_shared(url: str) -> bool:
+    """Tell whether several processes may use the registry at this URL at a time; SQLite's has one owner."""
+    return not url.startswith("sqlite")
+
+
 def open_notices(url: str) -> Notices:
     """Return what hears the notices of a registry; it connects when it is started.
 
@@ -71,7 +76,7 @@ def open_notices(url: str) -> Notices:
         EnvironmentUnfit: the URL is of no known kind.
 
     """
-    return SilentNotices() if url.startswith("sqlite") else PostgresNotices(url)
+    return PostgresNotices(url) if is_shared(url) else SilentNotices()
 
 
 class SilentNotices:

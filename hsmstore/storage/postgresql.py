@@ -1,7 +1,8 @@
 """PostgreSQL: how its transactions begin, how long they may wait, and what its errors mean here.
 
 A reader gets one snapshot (REPEATABLE READ) and the writers are ordered (SERIALIZABLE): who loses gets
-Conflict and starts again. A process holds six connections at most: four readers, one writer, one listener.
+Conflict and starts again. A process holds seven connections at most: four readers, one writer, one that
+keeps its lease and waits for no writer, one listener.
 Its own writers queue for the one connection, as on SQLite, instead of making each other start again.
 """
 
@@ -40,6 +41,8 @@ _MANNERS: Final[Mapping[Purpose, _Manner]] = MappingProxyType(
             {"pool_size": 4, "max_overflow": 0},
         ),
         Purpose.WRITE: _Manner({"isolation_level": "SERIALIZABLE"}, {"pool_size": 1, "max_overflow": 0}),
+        # Leases need no more order than a row's lock gives; SERIALIZABLE renewals would send each other back.
+        Purpose.RENEW: _Manner({"isolation_level": "READ COMMITTED"}, {"pool_size": 1, "max_overflow": 0}),
         # Whoever waited for another's migration must see what it did.
         Purpose.MIGRATE: _Manner({"isolation_level": "READ COMMITTED"}, _ALONE),
         Purpose.LISTEN: _Manner({"isolation_level": "AUTOCOMMIT"}, _ALONE),

@@ -8,5 +8,6 @@ class Purpose(Enum):
 
     READ = auto()
     WRITE = auto()
+    RENEW = auto()
     MIGRATE = auto()
     LISTEN = auto()

@@ -25,6 +25,7 @@ from hsmstore.domain.keystore import KeyStore, KeyStoreEvent
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.storage.engine import LOCK_PATIENCE, open_engine
 from hsmstore.storage.keyunit import SqlKeyUnit
+from hsmstore.storage.leases import SqlLeases
 from hsmstore.storage.models import (
     backups,
     clock,
@@ -35,7 +36,7 @@ from hsmstore.storage.models import (
     key_stores,
     subnets,
 )
-from hsmstore.storage.notices import Teller
+from hsmstore.storage.notices import Teller, is_shared
 from hsmstore.storage.precedence import Precedence
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
@@ -114,6 +115,7 @@ class SqlRegistry:
     def __init__(self, url: str) -> None:
         self._reader = open_engine(url, Purpose.READ)
         self._writer = open_engine(url, Purpose.WRITE)
+        self._renewer = open_engine(url, Purpose.RENEW) if is_shared(url) else self._writer
         self._teller = Teller()
         self._precedence = Precedence()
 
@@ -150,10 +152,17 @@ class SqlRegistry:
             yield unit
             self._teller.tell(connection, unit.notices)
 
+    @contextmanager
+    def renewing(self) -> Iterator[SqlLeases]:
+        """Open a transaction on leases only. It waits for who changes the same lease, and for nobody else."""
+        with self._renewer.begin() as connection:
+            yield SqlLeases(connection)
+
     def close(self) -> None:
         """Close the connections; the last one to leave folds SQLite's log into its file."""
         self._reader.dispose()
         self._writer.dispose()
+        self._renewer.dispose()
 
 
 class SqlUnit(SqlKeyUnit, SqlTrailUnit):
@@ -164,6 +173,7 @@ class SqlUnit(SqlKeyUnit, SqlTrailUnit):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
+        self.leases: Final = SqlLeases(connection)
         self.notices: list[Notice] = []
 
     # Key stores.

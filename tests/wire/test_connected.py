@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.registries import REGISTRIES
 from tests.server import PASSWORD, Server, running
 from tests.wire.failing import NEW_PASSWORD, Played
 
@@ -68,7 +69,8 @@ def test_token_directory_away_and_back(played: Played) -> None:
     with played.away(played.home):
         played.stays_connected_and_fails(1)
         played.disconnect()
-        played.fails("CLUSTER_NOT_FOUND")
+        # Where others may have made it, a token that is not here is out of reach and not lost.
+        played.fails("CLUSTER_NOT_FOUND" if REGISTRIES.postgres is None else "NETWORK_ERRORS")
     played.works()
 
 

@@ -65,7 +65,7 @@ def on_token(world: World, key: KmsKey, work: Callable[[HsmConnection], Result])
             except HsmTimedOut:
                 raise
             except ConnectionClosed:
-                pass  # it was shut between the look and the work: the registry knows why
+                pass  # it was shut between the look and the work, or its lease has lapsed
             except HsmUnavailable as error:
                 log.warning("key store %s: %s; logging in again", key.store.id, error.reason)
                 world.gate.drop(key.store.scope, key.store.id, connection)

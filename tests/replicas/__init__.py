@@ -1,0 +1,1 @@
+"""Several processes over one registry: what each step keeps, and what they keep together."""

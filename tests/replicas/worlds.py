@@ -1,0 +1,154 @@
+"""Replicas as worlds of this process, whose steps a test takes one by one: nothing happens by itself."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from hsmstore.bootstrap import open_world
+from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.keystore import KeyStore
+from hsmstore.domain.lease import MARGIN
+from hsmstore.domain.ports import HsmConnection
+from hsmstore.domain.profile import Profile
+from hsmstore.service import clusters, connect, keystores, kmsuser, lifecycle
+from hsmstore.service.random import GenerateRandomRequest, generate_random
+from hsmstore.service.shapes import KeyStoreRequest
+from hsmstore.service.world import Call, World
+from hsmstore.settings import Settings
+from hsmstore.system.clock import monotonic
+from tests.postgres import Postgres
+from tests.served import ServedHsm
+
+LEASE: Final = 60  # seconds, so that none lapses before its test lets it
+PASSWORD: Final = "kmsuser1password"
+LENGTH: Final = 16
+
+
+class Skewed:
+    """A monotonic clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        """Return the machine's, and what the test has added."""
+        return monotonic() + self.ahead
+
+
+class Replica:
+    """One replica, with the clock that it keeps its lease by."""
+
+    def __init__(self, world: World, clock: Skewed) -> None:
+        self.world = world
+        self.clock = clock
+        self.call = Call(world.home, "test")
+
+    def draw(self, key_store_id: str) -> bytes:
+        """Draw from the store."""
+        request = GenerateRandomRequest(number_of_bytes=LENGTH, custom_key_store_id=key_store_id)
+        octets = generate_random(request, self.call, self.world).plaintext
+        assert octets is not None
+        assert len(octets) == LENGTH
+        return octets
+
+    def connect(self, key_store_id: str) -> None:
+        """Connect the store, which is CONNECTED when this returns unless another replica completes it."""
+        request = KeyStoreRequest(custom_key_store_id=key_store_id)
+        connect.connect_custom_key_store(request, self.call, self.world)
+
+    def disconnect(self, key_store_id: str) -> None:
+        """Disconnect the store, which is DISCONNECTED when this returns unless another replica holds it."""
+        request = KeyStoreRequest(custom_key_store_id=key_store_id)
+        connect.disconnect_custom_key_store(request, self.call, self.world)
+
+    def store(self, key_store_id: str) -> KeyStore:
+        """Return the store as the registry has it, nothing settled."""
+        with self.world.registry.reading() as unit:
+            store = unit.key_store(self.world.home, key_store_id)
+        assert store is not None
+        return store
+
+    def look_at(self, key_store_id: str) -> ConnectionState:
+        """Return the state as Describe tells it: what is due settled."""
+        return lifecycle.find(self.world, self.world.home, key_store_id).state
+
+    def connection(self, key_store_id: str) -> HsmConnection | None:
+        """Return the live connection that the gate has to the store."""
+        return self.world.gate.find((self.world.home, key_store_id))
+
+
+class Estate:
+    """A registry, its replicas, and a key store on a served token."""
+
+    def __init__(self, directory: Path, postgres: Postgres, token: ServedHsm, ending: ExitStack) -> None:
+        self._directory = directory
+        self._postgres = postgres
+        self._token = token
+        self._ending = ending
+        self._count = 0
+        self.url = postgres.new_database()
+        ending.callback(postgres.drop_database, self.url)
+
+    def replica(self, *, lease: float = LEASE) -> Replica:
+        """Bring a replica."""
+        self._count += 1
+        own = self._directory / f"replica {self._count}"
+        own.mkdir(mode=0o700)
+        settings = Settings(
+            data_dir=own,
+            database_url=self.url,
+            master_key=self._directory / "master.key",
+            profile=Profile.INSTANT,
+        )
+        world = self._ending.enter_context(open_world(settings))
+        clock = Skewed()
+        world.replica.monotonic = clock
+        world.replica.seconds = lease
+        world.hsm._monotonic = clock  # type: ignore[attr-defined]  # noqa: SLF001  # the room's own clock
+        return Replica(world, clock)
+
+    def connected_store(self, replica: Replica) -> str:
+        """Make a cluster on the token and a store on it, connect it, return the store's id."""
+        world, call = replica.world, replica.call
+        cluster = clusters.create_cluster(
+            clusters.CreateClusterRequest(
+                pkcs11_profile="p11-kit",
+                pkcs11_address=self._token.address,
+                token_label=self._token.label,
+                crypto_officer_pin=self._token.officer_pin,
+            ),
+            call,
+            world,
+        )
+        password = kmsuser.KmsuserRequest(cluster_id=cluster.cloud_hsm_cluster_id, password=PASSWORD)
+        kmsuser.set_kmsuser_password(password, call, world)
+        key_store_id = keystores.create_custom_key_store(
+            keystores.CreateCustomKeyStoreRequest(
+                custom_key_store_name="store",
+                cloud_hsm_cluster_id=cluster.cloud_hsm_cluster_id,
+                trust_anchor_certificate=cluster.trust_anchor_certificate,
+                key_store_password=PASSWORD,
+            ),
+            call,
+            world,
+        ).custom_key_store_id
+        replica.connect(key_store_id)
+        assert replica.store(key_store_id).state is ConnectionState.CONNECTED
+        return key_store_id
+
+    def outdate(self, lease_id: str) -> None:
+        """Let the database's clock have passed a lease's end and the margin."""
+        self._postgres.execute(
+            "UPDATE replicas SET lease_until = lease_until - %s WHERE id = %s",
+            LEASE + MARGIN + 1,
+            lease_id,
+            url=self.url,
+        )
+
+    def holders(self) -> set[str]:
+        """Return which leases hold a store."""
+        return {row[0] for row in self._postgres.execute("SELECT replica_id FROM holds", url=self.url)}
+
+    def leases(self) -> set[str]:
+        """Return the leases that nobody has judged lapsed."""
+        return {row[0] for row in self._postgres.execute("SELECT id FROM replicas", url=self.url)}
