@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.load.history import CLOSED_STATES, INVALID_STATE, Draw, Look, Move, Windows
+from tests.load.history import INVALID_STATE, ONE_SERVER, Draw, Look, Move, Windows
 
 NOT_FOUND: Final = "CustomKeyStoreNotFoundException"
 
@@ -28,7 +28,7 @@ class Store:
     def while_shut(self) -> list[Draw]:
         """Return the draws that must not have given bytes."""
         disconnects = [move for move in self.moves if move.granted and not move.connects]
-        closed = [look for look in self.looks if look.state in CLOSED_STATES]
+        closed = [look for look in self.looks if look.state in ONE_SERVER.closed_states]
         shut = Windows([*disconnects, *closed], [move for move in self.moves if move.connects])
         return [draw for draw in self.draws if shut.hold(draw)]
 

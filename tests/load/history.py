@@ -19,7 +19,23 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 INVALID_STATE: Final = "CustomKeyStoreInvalidStateException"
-CLOSED_STATES: Final = frozenset({"DISCONNECTING", "DISCONNECTED", "FAILED"})
+
+
+class Promise(NamedTuple):
+    """What those who serve promise: what proves a store shut, and how else a draw may be refused."""
+
+    closed_states: frozenset[str]
+    shut_by_answer: bool
+    hiccups: frozenset[str]
+
+
+ONE_SERVER: Final = Promise(frozenset({"DISCONNECTING", "DISCONNECTED", "FAILED"}), True, frozenset())
+REPLICAS: Final = Promise(
+    frozenset({"DISCONNECTED", "FAILED"}),
+    False,
+    frozenset({"KMSInternalException", "DependencyTimeoutException"}),
+)
+"""While replicas are killed and their database restarts. Of DISCONNECTING another may know nothing yet."""
 
 
 class Draw(NamedTuple):
@@ -84,10 +100,12 @@ class Windows:
         return before > 0 and draw.answered <= self._ends[before - 1]
 
 
-def judge(draws: Iterable[Draw], moves: Sequence[Move], looks: Sequence[Look]) -> Verdict:
-    """Return what no right server can have answered."""
+def judge(
+    draws: Iterable[Draw], moves: Sequence[Move], looks: Sequence[Look], promise: Promise = ONE_SERVER
+) -> Verdict:
+    """Return what nobody who keeps the promise can have answered."""
     stores = {move.store for move in moves} | {look.store for look in looks}
-    shut = {store: _shut(store, moves, looks) for store in stores}
+    shut = {store: _shut(store, moves, looks, promise) for store in stores}
     opened = {store: _open(store, moves, looks) for store in stores}
     never = Windows([], [])
     seen: set[bytes] = set()
@@ -99,7 +117,8 @@ def judge(draws: Iterable[Draw], moves: Sequence[Move], looks: Sequence[Look]) -
         is_open = opened.get(draw.store, never).hold(draw)
         while_shut += is_shut
         while_open += is_open
-        violations += _violations(draw, seen, is_shut=is_shut, is_open=is_open)
+        if draw.code not in promise.hiccups:
+            violations += _violations(draw, seen, is_shut=is_shut, is_open=is_open)
         seen.add(draw.octets)
     return Verdict(violations, count, while_shut, while_open)
 
@@ -118,10 +137,10 @@ def _violations(draw: Draw, seen: set[bytes], *, is_shut: bool, is_open: bool) -
         yield f"{where}: bytes that were given before"
 
 
-def _shut(store: int, moves: Sequence[Move], looks: Sequence[Look]) -> Windows:
+def _shut(store: int, moves: Sequence[Move], looks: Sequence[Look], promise: Promise) -> Windows:
     mine = [move for move in moves if move.store == store and move.granted]
-    proofs = [move for move in mine if not move.connects]
-    seen = [look for look in looks if look.store == store and look.state in CLOSED_STATES]
+    proofs = [move for move in mine if promise.shut_by_answer and not move.connects]
+    seen = [look for look in looks if look.store == store and look.state in promise.closed_states]
     return Windows([*proofs, *seen], [move for move in mine if move.connects])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.load.history import INVALID_STATE, Draw, Look, Move, judge
+from tests.load.history import INVALID_STATE, REPLICAS, Draw, Look, Move, judge
 
 pytestmark = pytest.mark.sqlite  # no registry is met
 
@@ -94,3 +94,15 @@ def test_counts_what_it_could_judge() -> None:
     looks = [Look(0, 2, 3, "CONNECTED")]
     draws = [gave(5, 6), refused(12, 13), refused(14, 15), refused(9, 13)]
     assert judge(draws, CYCLE, looks) == ([], 4, 2, 1)
+
+
+AFTER_IT_WAS_SEEN = [Look(0, 12, 13, "DISCONNECTED")]
+
+
+def test_what_replicas_promise() -> None:
+    """Replicas may give bytes until the store is seen DISCONNECTED, not after; they may have hiccups."""
+    connected, harmed = [Look(0, 2, 3, "CONNECTED")], refused(5, 6, "KMSInternalException")
+    assert judge([gave(12, 13)], CYCLE, [Look(0, 11, 12, "DISCONNECTING")], REPLICAS).violations == []
+    assert judge([gave(14, 15)], CYCLE, AFTER_IT_WAS_SEEN, REPLICAS).violations != []
+    assert judge([harmed], CYCLE, connected, REPLICAS).violations == []
+    assert judge([refused(5, 6)], CYCLE, connected, REPLICAS).violations != []

@@ -1,0 +1,176 @@
+"""Three replicas, two HSMs, one PostgreSQL: killed, restarted, moved to and fro, and no byte out of turn.
+
+The default form is a sample; `--endurance` makes it a million draws.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from hsmstore.system.clock import monotonic
+from tests.load.history import REPLICAS, judge
+from tests.postgres import Postgres
+from tests.replicas.crowd import Drawer, Mover
+from tests.served import served
+from tests.server import PASSWORD, Server
+from tests.wire.failing import Played
+
+log = logging.getLogger(__name__)
+
+pytestmark = pytest.mark.postgresql
+
+STORES: Final = 2
+COUNT: Final = 3
+DRAWERS: Final = 4
+LEASE: Final = "2"  # seconds
+PATIENCE: Final = 120.0  # seconds
+SETTLED: Final = {"CONNECTED", "DISCONNECTED", "FAILED"}
+
+
+class Town:
+    """Replicas over one registry, and the stores that they serve."""
+
+    def __init__(self, directory: Path, postgres: Postgres, stack: ExitStack) -> None:
+        self.postgres = postgres
+        url = postgres.new_database()
+        options = ("--database-url", url, "--master-key", str(directory / "master.key"), "--lease", LEASE)
+        self.replicas = [
+            Server(directory / f"replica-{number}", *options, "--profile", "instant")
+            for number in range(COUNT)
+        ]
+        password = directory / "password"
+        password.write_text(PASSWORD)
+        for replica in self.replicas:
+            replica.start()
+            stack.callback(replica.stop)
+        self.stores = []
+        for number in range(STORES):
+            given = ("--kmsuser-password-file", str(password))
+            hsm = stack.enter_context(served(directory / f"hsm-{number}", *given))
+            played = Played(
+                self.replicas[0],
+                f"store {number}",
+                Pkcs11Profile="p11-kit",
+                Pkcs11Address=hsm.address,
+                TokenLabel=hsm.label,
+                CryptoOfficerPin=hsm.officer_pin,
+                KmsuserPassword=None,
+            )
+            played.works()
+            self.stores.append(played.store)
+
+    @property
+    def ports(self) -> list[int]:
+        """Where the replicas listen."""
+        return [replica.port for replica in self.replicas]
+
+    def harm(self, turn: int) -> None:
+        """Kill a replica and start it again, or have the database stop, or crash, and come back."""
+        match turn % 4:
+            case 0 | 2:
+                replica = self.replicas[turn // 2 % COUNT]
+                replica.kill()
+                replica.start()
+            case 1:
+                self.postgres.restart()
+            case _:
+                self.postgres.crash()
+
+    def states(self, store: str) -> set[str]:
+        """Return what the replicas say of the store."""
+        return {_state(replica, store) for replica in self.replicas}
+
+
+def _state(replica: Server, store: str) -> str:
+    (entry,) = replica.kms().describe_custom_key_stores(CustomKeyStoreId=store)["CustomKeyStores"]
+    return str(entry["ConnectionState"])
+
+
+@pytest.fixture
+def town(tmp_path: Path, mortal_postgres: Postgres) -> Iterator[Town]:
+    """Give replicas with connected stores, over a database of the test's own."""
+    with ExitStack() as stack:
+        yield Town(tmp_path, mortal_postgres, stack)
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Wait until it holds."""
+    end = monotonic() + PATIENCE
+    while not condition():
+        if monotonic() > end:
+            return False
+        threading.Event().wait(0.02)
+    return True
+
+
+def drawn(drawers: list[Drawer]) -> int:
+    """Return how many draws have given bytes."""
+    assert [drawer.failure for drawer in drawers if drawer.failure] == []
+    return sum(len(drawer.draws.octets) // 32 for drawer in drawers)
+
+
+def test_every_replica_serves_every_store(town: Town) -> None:
+    """What one replica connects the others draw from; what one disconnects none does, once that is seen."""
+    store = town.stores[0]
+    for replica in town.replicas:
+        assert replica.kms().generate_random(NumberOfBytes=32, CustomKeyStoreId=store)["Plaintext"]
+    town.replicas[1].kms().disconnect_custom_key_store(CustomKeyStoreId=store)
+    assert comes_true(lambda: town.states(store) == {"DISCONNECTED"})
+    for replica in town.replicas:
+        answer = replica.call("GenerateRandom", {"NumberOfBytes": 32, "CustomKeyStoreId": store})
+        assert b"CustomKeyStoreInvalidStateException" in answer.body
+    town.replicas[2].kms().connect_custom_key_store(CustomKeyStoreId=store)
+    assert comes_true(lambda: town.states(store) == {"CONNECTED"})
+    for replica in town.replicas:
+        assert replica.kms().generate_random(NumberOfBytes=32, CustomKeyStoreId=store)["Plaintext"]
+
+
+@pytest.mark.endurance
+def test_no_byte_out_of_turn(town: Town, *, endurance: bool) -> None:
+    """Stores move, replicas are killed, the database restarts: none draws from what is seen DISCONNECTED."""
+    wanted, harms = (1_000_000, 100) if endurance else (3_000, 4)
+    drawers = [Drawer(town.ports, town.stores, seed) for seed in range(DRAWERS)]
+    movers = [Mover(town.ports, town.stores, number, monotonic) for number in range(STORES)]
+    for client in [*drawers, *movers]:
+        client.start()
+    try:
+        for turn in range(harms):
+            goal = drawn(drawers) + wanted // (harms + 1)
+            assert comes_true(lambda goal=goal: drawn(drawers) >= goal)  # type: ignore[misc]  # bound now
+            town.harm(turn)
+        assert comes_true(lambda: drawn(drawers) >= wanted)
+    finally:
+        for client in [*drawers, *movers]:
+            client.stop()
+    assert [client.failure for client in [*drawers, *movers] if client.failure] == []
+    verdict = judge(
+        (draw for drawer in drawers for draw in drawer.draws),
+        [move for mover in movers for move in mover.moves],
+        [look for mover in movers for look in mover.looks],
+        REPLICAS,
+    )
+    log.info("%s", verdict._replace(violations=[]))
+    assert verdict.violations[:10] == []
+    assert verdict.draws_while_shut > 0
+    assert verdict.draws_while_open > 0
+    for number, store in enumerate(town.stores):
+        require_where_its_last_move_puts_it(town, store, movers[number])
+
+
+def require_where_its_last_move_puts_it(town: Town, store: str, mover: Mover) -> None:
+    """See that all replicas agree in the end, and with the last move if that was answered."""
+    assert comes_true(lambda: len(town.states(store)) == 1 and town.states(store) <= SETTLED), town.states(
+        store
+    )
+    (state,) = town.states(store)
+    last = [move for move in mover.moves if move.granted][-1]
+    if last.answered < float("inf"):
+        assert (state != "DISCONNECTED") == last.connects, (state, last)
+    for replica in town.replicas:
+        answer = replica.call("GenerateRandom", {"NumberOfBytes": 32, "CustomKeyStoreId": store})
+        assert (answer.status == 200) == (state == "CONNECTED"), answer
