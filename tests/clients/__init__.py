@@ -1,0 +1,1 @@
+"""Clients that others have made, as their users would run them."""
