@@ -51,7 +51,10 @@ _WHEN: Final = (
 def add(
     context: typer.Context,
     point: Annotated[
-        str, typer.Argument(metavar="POINT", help="connect, disconnect, draw, or a KMS operation.")
+        str,
+        typer.Argument(
+            metavar="POINT", help="connect, disconnect, draw, encrypt, decrypt, or a KMS operation."
+        ),
     ],
     effect: Annotated[
         Effect, typer.Argument(metavar="EFFECT", help=f"One of {', '.join(Effect)}.", show_choices=False)
