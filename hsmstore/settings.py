@@ -9,7 +9,6 @@ This is the only file that reads the process's environment.
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -21,10 +20,13 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta
 
+from hsmstore.domain.attestation import AWS_ROOT, Root
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.lease import LEASE
+from hsmstore.domain.masking import mask
 from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
+from hsmstore.domain.quotas import RATES, QuotaMode
 
 PREFIX: Final = "HSMSTORE_"
 CONFIG_VARIABLE: Final = "HSMSTORE_CONFIG"
@@ -48,15 +50,6 @@ def default_data_dir(environment: Mapping[str, str]) -> Path:
     """Return `hsmstore` under XDG_DATA_HOME; the XDG specification says to ignore a relative one."""
     base = Path(environment.get("XDG_DATA_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".local" / "share") / "hsmstore"
-
-
-class Root(str):
-    """Who may vouch for an attestation document: `aws`, or the absolute path of a certificate."""
-
-    __slots__ = ()
-
-
-AWS_ROOT: Final = Root("aws")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +146,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trail_keep: Annotated[
         int, Meta(description="Days for which records of calls are kept.", ge=1, le=36_500)
     ] = 90
+    quotas: Annotated[QuotaMode, Meta(description="Request quotas: none, or those that AWS documents.")] = (
+        QuotaMode.OFF
+    )
+    quota_rate: Annotated[
+        tuple[Annotated[str, Meta(pattern=rf"^({'|'.join(RATES)})=[1-9][0-9]{{0,6}}\Z")], ...],
+        Meta(
+            description="Another rate of a request quota, in calls a second; repeatable.",
+            min_length=1,
+            extra={"allowed": "a quota and its rate such as CreateKey=50, once or several times"},
+        ),
+    ] = ()
     key_store_quota: Annotated[
         int, Meta(description="Custom key stores that an account may have in a Region.", ge=1, le=100_000)
     ] = 10
@@ -198,12 +202,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Return these settings without the secrets in them, to be shown."""
         urls = {"database_url": self.database_url, "upstream": self.upstream}
         return msgspec.structs.replace(self, **{name: url and mask(url) for name, url in urls.items()})
-
-
-def mask(url: str) -> str:
-    """Return `url` with its passwords as `***`: before the (last) @, and in the query."""
-    without_user_password = re.sub(r"((?:^(?!\w[\w+]*://)|://)[^:/]*):.*@", r"\1:***@", url)
-    return re.sub(r"(?i)([?&][^=&]*password=)[^&]*", r"\1***", without_user_password)
 
 
 class Field(NamedTuple):
@@ -281,7 +279,7 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 """Every setting, in the order of `Settings`."""
 
 
-RELOADED: Final = ("profile", "key_store_quota", "log_level")
+RELOADED: Final = ("profile", "key_store_quota", "quotas", "quota_rate", "log_level")
 """What SIGHUP changes in a server that runs."""
 
 
@@ -395,5 +393,6 @@ def _converted(name: str, source: _Source) -> Any:
     try:
         return msgspec.convert(several, _TYPES[name], strict=not source.text_only, dec_hook=path)
     except msgspec.ValidationError as error:
-        shown = mask(raw) if isinstance(raw, str) else raw
+        only = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
+        shown = mask(only) if isinstance(only, str) else only
         raise BadSetting(f"{source.label(name)}: {shown!r} is not {FIELDS[name].allowed}") from error

@@ -12,6 +12,7 @@ from typing import Final
 from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.parts import (
     log_to_stderr,
+    open_quotas,
     open_sealer,
     open_upstream,
     open_world,
@@ -148,6 +149,7 @@ def _reload(world: World, loaded: Loaded) -> None:
         return
     world.terms.profile = settings.profile
     world.terms.key_store_quota = settings.key_store_quota
+    world.terms.quotas = open_quotas(settings)
     logging.getLogger().setLevel(settings.log_level.upper())
     log.warning("the settings were read again")
     for name in settings.__struct_fields__:

@@ -9,6 +9,7 @@ from hsmstore.bootstrap.parts import (
     open_sealer,
     open_world,
 )
+from hsmstore.domain.attestation import Root
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.cluster import Backup, Cluster
 from hsmstore.domain.connection import ConnectionState
@@ -18,7 +19,7 @@ from hsmstore.domain.key import Remains
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.domain.ports import Unit
 from hsmstore.service.keys.material import sweep
-from hsmstore.settings import Root, Settings
+from hsmstore.settings import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.ownership import owned

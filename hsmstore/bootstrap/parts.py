@@ -21,6 +21,7 @@ from hsmstore.domain.principal import (
     new_access_key_id,
     new_secret_access_key,
 )
+from hsmstore.domain.quotas import QuotaMode, Quotas, adjusted
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
@@ -71,7 +72,11 @@ def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
         hsm=open_hsm(settings),
         trail=trail,
         home=Scope(settings.account, settings.region),
-        terms=Terms(profile=settings.profile, key_store_quota=settings.key_store_quota),
+        terms=Terms(
+            profile=settings.profile,
+            key_store_quota=settings.key_store_quota,
+            quotas=open_quotas(settings),
+        ),
         faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
         replica=Replica(monotonic, shared=shared, seconds=settings.lease, place=place_of(settings.data_dir)),
         checkpoint=checkpoint(settings.crash_at),
@@ -129,6 +134,11 @@ def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
     from hsmstore.attestation.roots import load_roots  # noqa: PLC0415
 
     return NitroAttestation(load_roots(settings.attestation_root), entropy, monotonic)
+
+
+def open_quotas(settings: Settings) -> Quotas | None:
+    """Return the request quotas, all of them unused."""
+    return None if settings.quotas is QuotaMode.OFF else Quotas(adjusted(settings.quota_rate))
 
 
 def _open_trail(

@@ -6,7 +6,8 @@ import typer
 
 from hsmstore.cli import screen
 from hsmstore.cli.options import AsJson, takes_settings
-from hsmstore.settings import Loaded, mask
+from hsmstore.domain.masking import mask
+from hsmstore.settings import Loaded
 
 app: Final = typer.Typer(help="Look after the schema of the registry.")
 

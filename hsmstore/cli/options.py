@@ -64,6 +64,7 @@ def option(name: str, kind: Any, *declarations: str, **about: Any) -> inspect.Pa
 # Settings.
 
 METAVAR_MAX: Final = 40
+_LISTS: Final = {"attestation_root": "FILE|aws", "quota_rate": "QUOTA=RATE"}
 _METAVARS: Final = {int: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
@@ -79,7 +80,7 @@ def _setting(field: Field) -> inspect.Parameter:
         about["metavar"] = "NAME" if listed else short
         about["autocompletion"] = lambda: list(field.choices)
     if field.type is tuple:
-        return option(field.name, list[str] | None, field.option, metavar="FILE|aws", **about)
+        return option(field.name, list[str] | None, field.option, metavar=_LISTS[field.name], **about)
     # A path stays text, too: as a Path, the empty one could not be told from the current directory.
     metavar = {"metavar": _METAVARS.get(field.type)}
     return option(field.name, str | None, field.option, **(metavar | about))

@@ -27,8 +27,8 @@ def serve(
 
     Every option may also stand in the environment (--data-dir as HSMSTORE_DATA_DIR) and in a TOML file
     (as data_dir), whose name is given with --config or HSMSTORE_CONFIG. The command line wins over the
-    environment, the environment over the file. SIGHUP has the file read again; profile, key_store_quota and
-    log_level change at once.
+    environment, the environment over the file. SIGHUP has the file read again; profile, key_store_quota,
+    quotas, quota_rate and log_level change at once.
     """
     _refuse_what_is_for_clients(context.obj)
     if print_settings:

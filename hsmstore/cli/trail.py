@@ -14,7 +14,7 @@ from hsmstore.cli.options import AsJson, takes_settings
 from hsmstore.settings import BadSetting, Loaded
 from hsmstore.trail.files import trail_files, whole_lines
 
-app: Final = typer.Typer(help="Read the records of calls, which a server keeps in its data directory.")
+app: Final = typer.Typer(help="Read the records that a server keeps of calls.")
 
 LOOK_AGAIN: Final = 0.2  # seconds between two looks at a file that is followed
 _HEADINGS: Final = ("TIME", "EVENT", "PRINCIPAL", "STORE OR KEY", "ERROR")

@@ -123,3 +123,12 @@ class Attestation(Protocol):
             AttestationRefused: nothing can be encrypted to the key.
 
         """
+
+
+class Root(str):
+    """Who may vouch for an attestation document: `aws`, or the absolute path of a certificate."""
+
+    __slots__ = ()
+
+
+AWS_ROOT: Final = Root("aws")

@@ -1,12 +1,13 @@
 """Request quotas: how often an account may call in a Region, and a key store be used.
 
 Source of the rates: KMS Developer Guide, "Request quotas". Each is a token bucket that holds one second's
-worth. A call is let through where every bucket that it counts in has a token, and takes one of each; a call
-that is refused takes none. AWS does not publish how it counts within a second.
+worth. A call that is refused by a bucket takes nothing of it. AWS does not publish how it counts within a
+second.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
@@ -17,10 +18,13 @@ SYMMETRIC: Final = "CryptographicOperationsSymmetric"
 PER_STORE: Final = "CryptographicOperationsPerKeyStore"
 """The quota of one custom key store, whoever calls; it counts besides the account's."""
 
-_SHARING: Final = (
-    *("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
-    *("GenerateMac", "GenerateRandom", "ReEncrypt", "VerifyMac"),
+SHARING: Final = frozenset(
+    (
+        *("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
+        *("GenerateMac", "GenerateRandom", "ReEncrypt", "VerifyMac"),
+    )
 )
+"""What counts as symmetric cryptography. That GenerateRandom counts for its store, too, is inferred."""
 
 RATES: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -73,49 +77,46 @@ class Bucket:
         self._tokens = float(rate)
         self._at = now
 
-    def fill(self, now: float) -> bool:
-        """Let come back what has by `now`, and tell whether there is a token. Time does not go back."""
+    def take(self, now: float) -> bool:
+        """Take a token, and tell whether there was one. Time that goes back brings none."""
         if now > self._at:
             self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate)
             self._at = now
-        return self._tokens >= 1.0
-
-    def take(self) -> None:
-        """Take a token, which must be there."""
+        if self._tokens < 1.0:
+            return False
         self._tokens -= 1.0
+        return True
 
 
 class Quotas:
-    """The buckets of one server. Not to be shared between threads: the wire asks in the server's loop."""
+    """The buckets of one server. Safe to share between threads."""
 
-    def __init__(self, rates: Mapping[str, int]) -> None:
+    def __init__(self, rates: Mapping[str, int] = RATES) -> None:
         """Take the calls in a second, by operation or by what operations share."""
-        self._quota_of = {name: name for name in rates} | (
-            dict.fromkeys(_SHARING, SYMMETRIC) if SYMMETRIC in rates else {}
-        )
         self._rates = rates
         self._buckets: dict[tuple[object, str], Bucket] = {}
+        self._lock = Lock()
 
-    def admit(self, operation: str, scope: Scope, now: float, key_store_id: str | None = None) -> bool:
-        """Tell whether a call is within its quotas at `now`, in seconds, and count it if so.
+    def admit(self, operation: str, scope: Scope, now: float) -> bool:
+        """Tell whether a call of an account is within its quota at `now`, in seconds, and count it if so."""
+        quota = SYMMETRIC if operation in SHARING else operation
+        return quota not in self._rates or self._take(scope, quota, now)
 
-        `key_store_id` is the store whose cryptography the call uses, if that is known.
-        """
-        quota = self._quota_of.get(operation)
-        counted = [] if quota is None else [self._bucket(scope, quota, now)]
-        if key_store_id is not None and quota == SYMMETRIC and PER_STORE in self._rates:
-            counted.append(self._bucket(key_store_id, PER_STORE, now))
-        filled = [bucket.fill(now) for bucket in counted]
-        if not all(filled):
-            return False
-        for bucket in counted:
-            bucket.take()
-        return True
+    def admit_to_store(self, operation: str, key_store_id: str, now: float) -> bool:
+        """Tell whether cryptography of a key store is within its quota, as `admit` does of an account."""
+        return operation not in SHARING or self._take(key_store_id, PER_STORE, now)
 
-    def _bucket(self, whose: object, quota: str, now: float) -> Bucket:
-        bucket = self._buckets.get((whose, quota))
-        if bucket is None:
-            if len(self._buckets) >= BUCKETS_MAX:  # whoever names that many accounts has them anew
-                self._buckets.clear()
-            bucket = self._buckets[whose, quota] = Bucket(self._rates[quota], now)
-        return bucket
+    def _take(self, whose: object, quota: str, now: float) -> bool:
+        with self._lock:
+            bucket = self._buckets.get((whose, quota))
+            if bucket is None:
+                if len(self._buckets) >= BUCKETS_MAX:  # whoever speaks for that many accounts has them anew
+                    self._buckets.clear()
+                bucket = self._buckets[whose, quota] = Bucket(self._rates[quota], now)
+            return bucket.take(now)
+
+
+def adjusted(changes: Iterable[str]) -> Mapping[str, int]:
+    """Return the rates with changes such as `CreateKey=50`; the last of one name counts."""
+    pairs = (change.partition("=") for change in changes)
+    return {**RATES, **{name: int(rate) for name, _, rate in pairs}}

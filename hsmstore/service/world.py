@@ -26,6 +26,7 @@ from hsmstore.domain.ports import (
 )
 from hsmstore.domain.principal import NOBODY, Caller
 from hsmstore.domain.profile import Profile
+from hsmstore.domain.quotas import Quotas
 from hsmstore.domain.trail import UNRECORDED, Recording, Trail
 from hsmstore.service.faultplan import FaultPlan
 
@@ -134,6 +135,7 @@ class Terms:
 
     profile: Profile
     key_store_quota: int
+    quotas: Quotas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The KMS endpoint, `POST /`: from a request to a response.
 
-The pipeline's order is the precedence of errors: size of the body, operation, caller, types and constraints,
-the keys that are named, then the service's own refusals. All of them leave through `_refused`.
+The pipeline's order is the precedence of errors: size of the body, operation, caller, quotas, types and
+constraints, the keys that are named, then the service's own refusals. All of them leave through `_refused`.
 """
 
 import logging
@@ -73,6 +73,8 @@ class KmsApplication:
             return self._begin_another(request, request_id)
         try:
             operation, members, call = self._accept(request, request_id)
+            if operation.promptly is not None and self._world.terms.quotas is not None:
+                self._count(operation, members.custom_key_store_id)
             if operation.promptly is not None and not self._world.faults.active:
                 response = operation.promptly(members, call, self._world)
                 if response is not None:
@@ -110,6 +112,9 @@ class KmsApplication:
             raise UnknownOperationException().elsewhere()
         scope, caller = self._identification.of(request)
         call = Call(scope, request_id, caller=caller)
+        quotas = self._world.terms.quotas
+        if quotas is not None and not quotas.admit(operation.name, scope, self._world.clock.now()):
+            raise ThrottlingException
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
             return operation, operation.decode(body.decode()), call
@@ -140,6 +145,19 @@ class KmsApplication:
             return _refused(error, call.request_id, recording)
         recording.end(response)
         return HttpResponse(HTTPStatus.OK, awsjson.head(call.request_id), body)
+
+    def _count(self, operation: Operation, key_store_id: str | None) -> None:
+        """Count a use of a key store.
+
+        Raises:
+            ThrottlingException: its quota is used up.
+
+        """
+        quotas, now = self._world.terms.quotas, self._world.clock.now()
+        if quotas is None or key_store_id is None:
+            return
+        if not quotas.admit_to_store(operation.name, key_store_id, now):
+            raise ThrottlingException
 
     def _recording(self, operation: Operation, members: Any, call: Call, request: Request) -> Recording:
         """Open the record of a call that has been understood."""
@@ -194,6 +212,8 @@ class KmsApplication:
         """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
         keys = named_keys(self._world, call, members, operation.key_members)
         call.recording.found(keys)
+        for store_id in {key.store.id for key in keys.values()}:
+            self._count(operation, store_id)
         try:
             return operation.serve(members, call._replace(keys=keys), self._world)
         except AwsError as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hsmstore.settings import FIELDS, BadSetting, Settings, default_data_dir, load, mask
+from hsmstore.domain.masking import mask
+from hsmstore.settings import FIELDS, BadSetting, Settings, default_data_dir, load
 from tests.cli.conftest import CommandLine
 
 pytestmark = pytest.mark.sqlite  # no registry is met
@@ -25,6 +26,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "region": ("eu-central-1", "eu-central-1"),
     "trail": ("false", False),
     "trail_keep": ("7", 7),
+    "quota_rate": ("CreateKey=50", ("CreateKey=50",)),
     "key_store_quota": ("20", 20),
     "pkcs11_profile": ("opencryptoki", "opencryptoki"),
     "pkcs11_module": ("/usr/lib/pkcs11.so", Path("/usr/lib/pkcs11.so")),
@@ -48,6 +50,7 @@ BAD = {
     "region": "Frankfurt",
     "trail": "perhaps",
     "trail_keep": "0",
+    "quota_rate": "CreateKey=0",
     "key_store_quota": "-1",
     "pkcs11_profile": "../etc",
     "pkcs11_module": "",
