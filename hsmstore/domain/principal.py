@@ -112,11 +112,17 @@ class Principals(Protocol):
     def credentials(self) -> Mapping[str, Credential]:
         """By access key id. It is another object after a change, and is never changed itself."""
 
+    def look(self) -> None:
+        """Find out what has changed. It may wait; safe to call from any thread."""
+
 
 class NoPrincipals:
     """Nobody is known."""
 
     credentials: Mapping[str, Credential] = MappingProxyType({})
+
+    def look(self) -> None:
+        """Find nobody."""
 
 
 def new_access_key_id(random_bytes: Callable[[int], bytes], *, temporary: bool = False) -> str:

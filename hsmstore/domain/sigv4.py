@@ -65,7 +65,7 @@ def _path(path: bytes) -> bytes:
             del kept[-1:]
         elif part not in {b"", b"."}:
             kept.append(part)
-    ending = b"/" if kept and parts[-1] in {b"", b".", b".."} else b""
+    ending = b"/" if kept and not parts[-1] else b""
     return quote_from_bytes(b"/" + b"/".join(kept) + ending, safe="/" + _UNRESERVED).encode()
 
 

@@ -15,6 +15,7 @@ import fcntl
 import logging
 import os
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -87,6 +88,7 @@ class FilePrincipals:
 
         """
         self._path = path
+        self._looking = threading.Lock()
         self._others = {credential.access_key_id: credential for credential in others}
         self._stamps: dict[Path, tuple[int, ...] | None] = {}
         self.credentials: Mapping[str, Credential] = self._others if path is None else self._load(path)
@@ -96,16 +98,21 @@ class FilePrincipals:
 
     def look(self) -> None:
         """Read the file again if it has changed; one that is no good is logged, and the last one stands."""
+        if self._path is not None:
+            with self._looking:
+                self._look(self._path)
+
+    def _look(self, file: Path) -> None:
         before = self._stamps
-        if self._path is None or all(_stamp(path) == stamp for path, stamp in before.items()):
+        if all(_stamp(path) == stamp for path, stamp in before.items()):
             return
         try:
-            self.credentials = self._load(self._path)
+            self.credentials = self._load(file)
         except EnvironmentUnfit as error:
             self._stamps = {path: _stamp(path) for path in before | self._stamps}
             log.warning("the principals stay as they are: %s", error)
         else:
-            log.info("the principals in %s were read again", self._path)
+            log.info("the principals in %s were read again", file)
 
     def _load(self, path: Path) -> dict[str, Credential]:
         self._stamps = {

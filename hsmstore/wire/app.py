@@ -18,6 +18,7 @@ from hsmstore.domain.errors import (
     RequestEntityTooLargeException,
     ThrottlingException,
     UnknownOperationException,
+    UnrecognizedClientException,
 )
 from hsmstore.domain.identifiers import new_request_id
 from hsmstore.domain.limits import REQUEST_BODY_MAX
@@ -82,19 +83,40 @@ class KmsApplication:
                         self._recording(operation, members, call, request).end()
                     return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
-            if self._elsewhere is not None and _is_foreign(error):
-                return Work(partial(self._forward, self._elsewhere, request, request_id))
-            return self._refused_early(error, request_id, request)
+            return self._refused_at_first(error, request, request_id)
         return Work(partial(self._serve, operation, members, call, request))
+
+    def _refused_at_first(self, error: Exception, request: Request, request_id: str) -> HttpResponse | Work:
+        """Refuse, unless the caller may have become known, or another emulator may know better."""
+        if isinstance(error, UnrecognizedClientException):
+            return Work(partial(self._look_again, request, request_id))
+        if self._elsewhere is not None and _is_foreign(error):
+            return Work(partial(self._forward, self._elsewhere, request, request_id))
+        return self._refused_early(error, request_id, request)
 
     def _begin_another(self, request: Request, request_id: str) -> HttpResponse | Work:
         """Say who calls, send on what is no awsJson1.1, or refuse it: measured on another such service."""
         if sts.is_sts(request) and (self._elsewhere is None or self._identification.knows(request)):
-            return sts.answer(request, request_id, self._identification)
+            return Work(partial(self._answer_sts, request, request_id))
         if self._elsewhere is not None:
             return Work(partial(self._forward, self._elsewhere, request, request_id))
         head = awsjson.head(request_id, b"application/xml")
         return HttpResponse(HTTPStatus.NOT_FOUND, head, b"<UnknownOperationException/>")
+
+    def _answer_sts(self, request: Request, request_id: str) -> HttpResponse:
+        try:
+            return sts.answer(request, request_id, self._identification)
+        except Exception as error:  # noqa: BLE001  # the same way out
+            return _refused(error, request_id)
+
+    def _look_again(self, request: Request, request_id: str) -> HttpResponse | None:
+        """Serve who was not known a moment ago, and may be by now: a temporary credential is used at once."""
+        try:
+            self._identification.look()
+            accepted = self._accept(request, request_id)
+        except Exception as error:  # noqa: BLE001  # the same way out
+            return self._refused_early(error, request_id, request)
+        return self._serve(*accepted, request)
 
     def overloaded(self, request: Request) -> HttpResponse:
         """Refuse as KMS refuses more calls than it takes."""

@@ -8,12 +8,19 @@ signed, and nothing else.
 """
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.principal import NOBODY, AuthMode, Caller, NoPrincipals, Principals
+from hsmstore.domain.principal import (
+    NOBODY,
+    AuthMode,
+    Caller,
+    Credential,
+    NoPrincipals,
+    Principals,
+)
 from hsmstore.wire.http import Request
 from hsmstore.wire.sigv4 import KMS, STS, Service, Verifier
 
@@ -28,6 +35,14 @@ class Identity(NamedTuple):
 
     scope: Scope
     caller: Caller
+
+
+class _Known(NamedTuple):
+    """Some principals, and what is kept of the requests that they make."""
+
+    credentials: Mapping[str, Credential]
+    read: Callable[[bytes], Identity | None]
+    verifiers: Mapping[Service, Verifier]
 
 
 class Identification:
@@ -45,17 +60,22 @@ class Identification:
         self._mode = mode
         self._principals = NoPrincipals() if principals is None else principals
         self._real_time = real_time
-        self._renew()
+        self._known = self._all_known()
         self.of: Callable[[Request], Identity] = self._signed if mode is AuthMode.VERIFY else self._said
         """Return who makes a request to KMS; `verify` raises what `Verifier.verify` does."""
 
+    def look(self) -> None:
+        """See whether somebody has just become known. It may wait."""
+        self._principals.look()
+
     def of_query(self, request: Request) -> Identity:
-        """Return who makes a request to STS.
+        """Return who makes a request to STS. It may wait.
 
         Raises:
             AwsError: as `Verifier.verify` does.
 
         """
+        self.look()
         return self._verified(STS, request) if self._mode is AuthMode.VERIFY else self._said(request)
 
     def knows(self, request: Request) -> bool:
@@ -63,35 +83,41 @@ class Identification:
         said = _CREDENTIAL.search(request.headers.get(b"authorization", b""))
         return said is not None and said["key_id"].decode("latin-1") in self._principals.credentials
 
-    def _renew(self) -> None:
-        """Forget what was kept of the principals; there are others."""
-        self._credentials = credentials = self._principals.credentials
-        # A client's header is the same but for date and signature; what is kept is bounded.
-        self._kept = lru_cache(maxsize=1024)(self._read)
-        self._verifiers = {service: Verifier(service, credentials, self._real_time) for service in (KMS, STS)}
+    def _all_known(self) -> _Known:
+        credentials = self._principals.credentials
+        return _Known(
+            credentials,
+            # A client's header is the same but for date and signature; what is kept is bounded.
+            lru_cache(maxsize=1024)(partial(self._read, credentials)),
+            {service: Verifier(service, credentials, self._real_time) for service in (KMS, STS)},
+        )
+
+    def _current(self) -> _Known:
+        """Return what is known now; what was kept of other principals is forgotten as a whole."""
+        known = self._known
+        if known.credentials is not self._principals.credentials:
+            known = self._known = self._all_known()
+        return known
 
     def _said(self, request: Request) -> Identity:
         """Return whom the request says that it is from."""
-        if self._principals.credentials is not self._credentials:
-            self._renew()
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._home
+        known = self._current()
         # Where every SDK writes the credential; what follows differs from request to request.
-        return self._kept(authorization.partition(b",")[0]) or self._read(authorization) or self._home
+        kept = known.read(authorization.partition(b",")[0])
+        return kept or self._read(known.credentials, authorization) or self._home
 
     def _signed(self, request: Request) -> Identity:
         return self._verified(KMS, request)
 
     def _verified(self, service: Service, request: Request) -> Identity:
-        if self._principals.credentials is not self._credentials:
-            self._renew()
-        credential, region = self._verifiers[service].verify(request)
-        return Identity(
-            Scope(credential.caller.account or self._home.scope.account, region), credential.caller
-        )
+        credential, region = self._current().verifiers[service].verify(request)
+        caller = credential.caller
+        return Identity(Scope(caller.account or self._home.scope.account, region), caller)
 
-    def _read(self, authorization: bytes) -> Identity | None:
+    def _read(self, credentials: Mapping[str, Credential], authorization: bytes) -> Identity | None:
         said = _CREDENTIAL.search(authorization)
         if said is None:
             return None
@@ -99,6 +125,6 @@ class Identification:
         account = key_id if _ACCOUNT.fullmatch(key_id) else self._home.scope.account
         if self._mode is AuthMode.OFF:
             return Identity(Scope(account, region), NOBODY)
-        credential = self._credentials.get(key_id)
+        credential = credentials.get(key_id)
         caller = Caller(access_key_id=key_id) if credential is None else credential.caller
         return Identity(Scope(caller.account or account, region), caller)
