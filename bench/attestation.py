@@ -1,11 +1,8 @@
-"""`python -m bench.attestation`: what a Recipient costs, step by step, and what many of them do to others."""
+"""What a Recipient costs, step by step, and what many of them do to others."""
 
-import argparse
 import base64
 import json
 import statistics
-import subprocess
-import tempfile
 import time  # noqa: TID251 - documents must be valid by the machine's clock
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench import client, load, subjects
-from bench.processes import Program, free_port, monotonic, running, sleep
+from bench import client, load
+from bench.processes import monotonic, sleep
+from bench.section import Figures, Round, Rounds, Section, Terms
+from bench.servers import connected_key_store, serve_command, serving
 from hsmstore.attestation.broken import broken
 from hsmstore.attestation.brokenkeys import modulus, spki
 from hsmstore.attestation.chain import verify_chain
@@ -29,7 +28,13 @@ from hsmstore.system.entropy import SystemEntropy
 KEY: Final = spki(modulus(2048))
 PLAIN: Final = 8  # connections that draw in the clear
 FLOOD: Final = 32  # connections of the others
-WITHIN: Final = 60.0  # seconds
+
+_DOCUMENTS: Final = """\
+The steps of an answer to a request with a Recipient, each by itself, in one process; and the making of a
+document."""
+
+_RECIPIENTS: Final = f"""\
+{PLAIN} connections draw 32 bytes in the clear beside {FLOOD} that send a Recipient, or plain draws."""
 
 
 def steps(root: Authority, seconds: float) -> Iterator[tuple[str, float]]:
@@ -67,15 +72,6 @@ def _milliseconds(call: Callable[[], object], seconds: float) -> float:
     return statistics.median(times) * 1e3
 
 
-class Told(NamedTuple):
-    """What wrk tells of a load."""
-
-    answered: float  # a second, with 200
-    refused: float  # a second
-    p50: float  # milliseconds
-    p99: float
-
-
 class Scene(NamedTuple):
     """A server that trusts a test root, and a connected key store."""
 
@@ -83,19 +79,16 @@ class Scene(NamedTuple):
     store: str
     directory: Path
 
-    def load(self, name: str, request: client.Request, connections: int, seconds: float) -> Told:
+    def load(self, name: str, request: client.Request, connections: int, seconds: float) -> Figures:
         """Send a request over so many connections."""
-        place = self.directory / name
-        place.mkdir(exist_ok=True)
-        lua = load.script(request, place)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
-        command += ["-s", str(lua), f"http://127.0.0.1:{self.port}/"]
-        done = subprocess.run(command, capture_output=True, check=True, text=True)
-        told = json.loads(done.stdout.splitlines()[-1])
-        good = told["requests"] - told["refused"]
-        return Told(
-            good / told["seconds"], told["refused"] / told["seconds"], told["p50"] / 1e3, told["p99"] / 1e3
-        )
+        lua = load.script([request], self.directory / f"{name}.lua")
+        told = load.tolerant_wrk(self.port, lua, connections, seconds)
+        return {
+            "draws/s": (told["requests"] - told["refused"]) / told["seconds"],
+            "refused/s": told["refused"] / told["seconds"],
+            "latency p50, ms": told["p50"] / 1e3,
+            "latency p99, ms": told["p99"] / 1e3,
+        }
 
     def plain(self) -> client.Request:
         """Return the request of a draw in the clear."""
@@ -113,31 +106,18 @@ class Scene(NamedTuple):
 
 
 @contextmanager
-def serving(root: Authority, threads: int) -> Iterator[Scene]:
+def trusting(root: Authority, terms: Terms) -> Iterator[Scene]:
     """Serve for as long as the context lasts."""
-    with tempfile.TemporaryDirectory(prefix="hsmstore-bench-") as directory:
-        place, port = Path(directory), free_port()
-        save_root(place / "pki", root)
-        terms = subjects.Terms(1, threads, place)
-        command = subjects.serve_command(port, terms)
-        with running(
-            [*command, "--attestation-root", str(place / "pki" / ROOT_FILE)], place / "log"
-        ) as program:
-            _wait(port, program)
-            yield Scene(port, subjects.connected_key_store(port), place)
+    place = terms.directory
+    save_root(place / "pki", root)
+    options = ["--attestation-root", str(place / "pki" / ROOT_FILE)]
+    command = serve_command(place / "data", terms.threads, *options)
+    with serving(command, place / "server.log") as server:
+        yield Scene(server.port, connected_key_store(server.port), place)
 
 
-def _wait(port: int, program: Program) -> None:
-    request, end = client.generate_random(port, None), monotonic() + WITHIN
-    while not subjects.answers(port, request):
-        program.require_alive()
-        if monotonic() > end:
-            raise RuntimeError("the server does not answer")
-        sleep(0.01)
-
-
-def side_by_side(scene: Scene, root: Authority, seconds: float) -> Iterator[tuple[str, Told, Told | None]]:
-    """Yield what plain draws get, alone and beside each flood, and what the flood gets."""
+def side_by_side(scene: Scene, root: Authority, terms: Terms) -> Round:
+    """Return what plain draws get, alone and beside each flood, and what the flood gets."""
     now = time.time()
     good = Module(root, now).attest(Claims(public_key=KEY), now)
     floods = {
@@ -146,35 +126,49 @@ def side_by_side(scene: Scene, root: Authority, seconds: float) -> Iterator[tupl
         "one enclave's document": scene.sealed(good),
         "a chain that fails at its end": scene.sealed(broken("leaf as issuer", root, KEY, now)),
     }
-    yield "nothing", scene.load("plain", scene.plain(), PLAIN, seconds), None
-    yield "recipients, alone", scene.load("alone", floods["one enclave's document"], 1, seconds), None
+    figures = {"alone": scene.load("plain", scene.plain(), PLAIN, terms.seconds)}
     with ThreadPoolExecutor(1) as other:
         for name, request in floods.items():
-            flood = other.submit(scene.load, "flood", request, FLOOD, seconds + 1)
+            terms.say(f"beside {name}")
+            flood = other.submit(scene.load, "flood", request, FLOOD, terms.seconds + 1)
             sleep(0.3)
-            told = scene.load("plain", scene.plain(), PLAIN, seconds)
-            yield name, told, flood.result()
+            told = scene.load("plain", scene.plain(), PLAIN, terms.seconds)
+            theirs = flood.result()
+            told |= {"the others: served/s": theirs["draws/s"], "the others: refused/s": theirs["refused/s"]}
+            figures[f"beside {name}"] = told
+    return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m bench.attestation", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2, help="length of each load (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of the server (%(default)s)")
-    arguments = parser.parse_args()
-    load.require_wrk()
+def sections() -> list[Section]:
+    """Return the steps and the crowd."""
+    return [
+        Section("documents", "Attestation documents", _DOCUMENTS, measure_steps, steps_last),
+        Section("recipients", "Draws beside recipients", _RECIPIENTS, measure_crowd, crowd_lasts),
+    ]
+
+
+def steps_last(terms: Terms) -> float:
+    """Tell about how many seconds the steps take."""
+    return 1 + terms.rounds * 10 * terms.seconds / 8
+
+
+def measure_steps(terms: Terms) -> Rounds:
+    """Measure each step."""
     root = new_root()
-    print("| Step | ms | per second |\n| --- | --- | --- |")
-    for name, milliseconds in steps(root, arguments.seconds / 4):
-        print(f"| {name} | {milliseconds:.3f} | {1e3 / milliseconds:,.0f} |")
-    print(f"\n{PLAIN} connections draw 32 bytes in the clear beside {FLOOD} of another kind:\n")
-    print("| Beside | draws/s | p50, ms | p99, ms | the others: served/s | refused/s |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    with serving(root, arguments.threads) as scene:
-        for name, told, flood in side_by_side(scene, root, arguments.seconds):
-            others = f"{flood.answered:,.0f} | {flood.refused:,.0f}" if flood else "|"
-            print(f"| {name} | {told.answered:,.0f} | {told.p50:.1f} | {told.p99:.1f} | {others} |")
+    for _ in range(terms.rounds):
+        terms.say("steps")
+        yield {"ms": dict(steps(root, terms.seconds / 8))}
 
 
-if __name__ == "__main__":
-    main()
+def crowd_lasts(terms: Terms) -> float:
+    """Tell about how many seconds the crowd takes."""
+    return 3 + terms.rounds * (5 * load.whole(terms.seconds) + 6)
+
+
+def measure_crowd(terms: Terms) -> Rounds:
+    """Set a server up, then measure in turn."""
+    root = new_root()
+    with trusting(root, terms) as scene:
+        for _ in range(terms.rounds):
+            terms.say("alone")
+            yield side_by_side(scene, root, terms)

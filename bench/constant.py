@@ -1,27 +1,25 @@
 """The limit: hsmstore's HTTP server with an application that does nothing but give one answer.
 
-Run as a program: `python -m bench.constant PORT THREADS FILE`; the file holds status, headers and body.
+Run as a program: `python -m bench.constant THREADS FILE PORT`; the file holds headers and body.
 """
 
 import json
 import sys
 import time  # noqa: TID251  # a benchmark measures
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bench.client import Answer
 from hsmstore.wire.http import Request, Response
 from hsmstore.wire.server import Server
 
 _ADDED_BY_THE_SERVER: Final = {"content-length", "date"}
 
 
-def write(answer: Answer, file: Path) -> None:
-    """Keep `answer` for the server to give."""
-    lines = (
-        f"{name}: {value}\r\n" for name, value in answer.headers if name.lower() not in _ADDED_BY_THE_SERVER
-    )
-    file.write_text(json.dumps(["".join(lines), answer.body.decode()]))
+def write(headers: Iterable[tuple[str, str]], body: bytes, file: Path) -> None:
+    """Keep an answer for the server to give."""
+    lines = (f"{name}: {value}\r\n" for name, value in headers if name.lower() not in _ADDED_BY_THE_SERVER)
+    file.write_text(json.dumps(["".join(lines), body.decode()]))
 
 
 class Constant:
@@ -41,7 +39,7 @@ class Constant:
 
 def main() -> None:
     """Serve until a signal comes."""
-    port, threads, file = sys.argv[1:]
+    threads, file, port = sys.argv[1:]
     lines, text = json.loads(Path(file).read_text())
     application = Constant(Response(200, lines.encode(), text.encode()))
     Server(application, "127.0.0.1", int(port), int(threads), real_time=time.time).run()

@@ -4,19 +4,17 @@ import json
 import shutil
 import statistics
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bench import client
 from bench.client import Request
-from bench.processes import Program, monotonic
+from bench.processes import Family, monotonic
+from bench.section import Figures
 
-CONNECTIONS: Final = (1, 64)
-WARM_UP: Final = 0.5  # seconds
-
-Figures = dict[str, float]
-"""By the name of the row in the table."""
+WARM_UP: Final = 1.0  # seconds
+MANY: Final = 64  # connections
 
 # wrk calls `done` with counts, and with latencies in microseconds.
 _SCRIPT: Final = """
@@ -31,6 +29,17 @@ function done(summary, latency)
 end
 """
 
+_IN_TURN: Final = """
+local bodies, requests, last = {{ {bodies} }}, {{}}, 0
+function init()
+  for number, body in ipairs(bodies) do requests[number] = wrk.format(nil, nil, nil, body) end
+end
+function request()
+  last = last % #requests + 1
+  return requests[last]
+end
+"""
+
 
 def require_wrk() -> None:
     """Fail when the load generator is missing."""
@@ -38,29 +47,61 @@ def require_wrk() -> None:
         raise SystemExit("wrk is missing: apt-get install wrk")
 
 
-def script(request: Request, directory: Path) -> Path:
-    """Write the script that makes wrk send `request`."""
-    headers = (f"wrk.headers[{json.dumps(name)}] = {json.dumps(v)}" for name, v in request.headers.items())
-    path = directory / "request.lua"
-    path.write_text(_SCRIPT.format(body=json.dumps(request.body), headers="\n".join(headers)))
+def script(requests: Sequence[Request], path: Path) -> Path:
+    """Write the script that makes wrk send each of `requests`, which differ in their bodies, in turn."""
+    first = requests[0]
+    headers = "\n".join(
+        f"wrk.headers[{json.dumps(name)}] = {json.dumps(v)}" for name, v in first.headers.items()
+    )
+    text = _SCRIPT.format(body=json.dumps(first.body), headers=headers)
+    if len(requests) > 1:
+        text += _IN_TURN.format(bodies=", ".join(json.dumps(request.body) for request in requests))
+    path.write_text(text)
     return path
 
 
-def over_http(program: Program, port: int, lua: Path, seconds: float) -> Figures:
-    """Load the server with each number of keep-alive connections in turn."""
-    figures: Figures = {}
-    _wrk(port, lua, max(CONNECTIONS), WARM_UP)
-    for connections in CONNECTIONS:
-        before = program.cpu()
-        told = _wrk(port, lua, connections, seconds)
-        cpu = program.cpu() - before
-        figures |= {
-            f"requests/s, {_so_many(connections)}": told["requests"] / told["seconds"],
-            f"CPU per request, µs, {_so_many(connections)}": cpu / told["requests"] * 1e6,
-            f"latency p50, µs, {_so_many(connections)}": told["p50"],
-            f"latency p99, µs, {_so_many(connections)}": told["p99"],
-        }
-    return figures | {"RSS, MB": program.rss()}
+def wrk(port: int, lua: Path, connections: int, seconds: float) -> dict[str, float]:
+    """Run wrk for whole seconds; return `requests`, `seconds`, and `p50` and `p99` in µs.
+
+    A refused or broken request fails: it would be a figure about something else.
+    """
+    told = tolerant_wrk(port, lua, connections, seconds)
+    if told["refused"] or told["broken"] or not told["requests"]:
+        raise RuntimeError(f"wrk met errors: {told}")
+    return told
+
+
+def tolerant_wrk(port: int, lua: Path, connections: int, seconds: float) -> dict[str, float]:
+    """Run wrk; `refused` counts the answers that are none of 2xx or 3xx, `broken` the errors of sockets."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{whole(seconds)}s", "--timeout", "10s"]
+    done = subprocess.run(
+        [*command, "-s", str(lua), f"http://127.0.0.1:{port}/"], capture_output=True, check=True, text=True
+    )
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def whole(seconds: float) -> int:
+    """Return how long wrk loads where so many seconds are asked for."""
+    return max(1, round(seconds))
+
+
+def over_http(family: Family | None, port: int, lua: Path, connections: int, seconds: float) -> Figures:
+    """Load the server; without its processes there is no CPU time to tell."""
+    before = family.cpu() if family else 0
+    told = wrk(port, lua, connections, seconds)
+    cpu = {"CPU per request, µs": (family.cpu() - before) / told["requests"] * 1e6} if family else {}
+    return {
+        "requests/s": told["requests"] / told["seconds"],
+        **cpu,
+        "latency p50, µs": told["p50"],
+        "latency p99, µs": told["p99"],
+    }
+
+
+def named(figures: Figures, circumstance: str) -> Figures:
+    """Return figures whose names tell in what circumstance they were taken."""
+    return {f"{name}, {circumstance}": value for name, value in figures.items()}
 
 
 def with_boto3(port: int, key_store_id: str | None, seconds: float) -> Figures:
@@ -68,31 +109,20 @@ def with_boto3(port: int, key_store_id: str | None, seconds: float) -> Figures:
     kms = client.client(port)
     members = client.members(key_store_id)
     kms.generate_random(**members)
-    times = sorted(_timed_calls(lambda: kms.generate_random(**members), seconds))
+    times = sorted(timed(lambda: kms.generate_random(**members), seconds))
     return {
         "boto3 call, median, µs": statistics.median(times) * 1e6,
         "boto3 call, p99, µs": times[len(times) * 99 // 100] * 1e6,
     }
 
 
-def _timed_calls(call: Any, seconds: float) -> Iterator[float]:
+def timed(call: Any, seconds: float) -> Iterator[float]:
+    """Call again and again, at least once; yield the seconds of each call."""
     end = monotonic() + seconds
-    while (start := monotonic()) < end:
+    while True:
+        start = monotonic()
         call()
-        yield monotonic() - start
-
-
-def _so_many(connections: int) -> str:
-    return "1 connection" if connections == 1 else f"{connections} connections"
-
-
-def _wrk(port: int, lua: Path, connections: int, seconds: float) -> dict[str, float]:
-    """Run wrk; a refused request would be a figure about something else."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
-    done = subprocess.run(
-        [*command, "-s", str(lua), f"http://127.0.0.1:{port}/"], capture_output=True, check=True, text=True
-    )
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    if told["refused"] or told["broken"] or not told["requests"]:
-        raise RuntimeError(f"wrk met errors:\n{done.stdout}")
-    return told
+        done = monotonic()
+        yield done - start
+        if done >= end:
+            return

@@ -15,6 +15,11 @@ def load_average() -> str:
     return ", ".join(f"{load:.2f}" for load in os.getloadavg())
 
 
+def now() -> str:
+    """Return date and time."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"  # noqa: TID251  # of the run
+
+
 def description() -> dict[str, str]:
     """Return what a reader needs to compare with a machine of their own."""
     models = [
@@ -22,7 +27,6 @@ def description() -> dict[str, str]:
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",  # noqa: TID251  # of the run
         "CPU": f"{models[0] if models else platform.machine()}, {len(os.sched_getaffinity(0))} cores usable",
         "memory": f"{memory:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",

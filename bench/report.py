@@ -1,104 +1,79 @@
 """From samples to a page: medians with their extremes, ratios within a round, and the bars."""
 
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
 
-from bench.load import Figures
-from bench.subjects import CONSTANT, HSMSTORE, MOTO
+from bench.plot import FILE as PLOT
+from bench.record import Record
+from bench.section import Bar, Round, Section, Verdict, spread
 
-Round = Mapping[str, Figures]
-"""By the name of the subject."""
+_HEAD: Final = f"""\
+# What it costs
 
-SUBJECTS: Final = (HSMSTORE, CONSTANT, MOTO)
-_MISSING: Final = "-"
+<!-- Made by `make bench`; changes are lost. -->
 
+Everything here was measured in one go on one machine. Who is compared with whom is measured in turn, in
+several rounds; a ratio is taken within a round. Shown are the median, and in brackets the least and the
+most.
 
-class Bar(NamedTuple):
-    """Something promised: what, the figure of one round, and where it must lie."""
+![The figures as bars, and how far each promise is kept]({PLOT})
 
-    what: str
-    figure: Callable[[Round], float]
-    least: float | None = None
-    most: float | None = None
+## What is promised
 
-    def holds(self, value: float) -> bool:
-        """Tell whether `value` keeps the promise."""
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
-
-    @property
-    def limit(self) -> str:
-        """The promise in print."""
-        return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
+The median must keep the promise. *At first* is what was promised first, where that was less."""
 
 
-def _times(row: str, other: str) -> Callable[[Round], float]:
-    return lambda of: of[HSMSTORE][row] / of[other][row]
+def verdicts(sections: Sequence[Section], record: Record) -> Iterator[Verdict]:
+    """Yield every bar with what was measured of it."""
+    for section in sections:
+        measured = record.sections.get(section.name)
+        for bar in section.bars:
+            yield Verdict(bar, list(_figures(bar, measured.rounds if measured else [])))
 
 
-def _own(row: str) -> Callable[[Round], float]:
-    return lambda of: of[HSMSTORE][row]
+def _figures(bar: Bar, rounds: Iterable[Round]) -> Iterator[float]:
+    for one in rounds:
+        with suppress(KeyError):  # somebody was left out
+            yield bar.figure(one)
 
 
-BARS: Final = (
-    Bar(
-        "requests/s, 1 connection, of the constant handler's",
-        _times("requests/s, 1 connection", CONSTANT),
-        0.5,
-    ),
-    Bar(
-        "requests/s, 64 connections, of the constant handler's",
-        _times("requests/s, 64 connections", CONSTANT),
-        0.5,
-    ),
-    Bar("requests/s, 1 connection, times moto_server's", _times("requests/s, 1 connection", MOTO), 20),
-    Bar("requests/s, 64 connections, times moto_server's", _times("requests/s, 64 connections", MOTO), 20),
-    Bar("CPU per request, µs, 64 connections", _own("CPU per request, µs, 64 connections"), most=80),
-    Bar("start to first answer, first, s", _own("start to first answer, first, s"), most=1.5),
-    Bar("start to first answer, second, s", _own("start to first answer, second, s"), most=1.0),
-    Bar("RSS, MB", _own("RSS, MB"), most=150),
-)
+def bars_table(sections: Sequence[Section], record: Record) -> list[str]:
+    """Return a row for each bar."""
+    rows = [
+        [
+            each.bar.what,
+            each.bar.shown(each.bar.promised),
+            each.bar.shown(each.bar.floor),
+            spread(each.values),
+            each.words,
+        ]
+        for each in verdicts(sections, record)
+    ]
+    return _table(["bar", "promised", "at first", "measured", ""], rows)
+
+
+def page(sections: Sequence[Section], record: Record) -> str:
+    """Return the whole page."""
+    lines = [_HEAD, "", *bars_table(sections, record)]
+    for section in sections:
+        measured = record.sections.get(section.name)
+        if measured:
+            lines += ["", f"## {section.title}", "", section.explanation, ""]
+            lines += [*figures_table(measured.rounds), "", measured.circumstances]
+    lines += ["", "## The machine", "", *(f"- {name}: {fact}" for name, fact in record.machine.items())]
+    return "\n".join([*lines, ""])
 
 
 def figures_table(rounds: Sequence[Round]) -> list[str]:
     """Return a row for each figure and a column for each subject."""
-    names = rounds[0][HSMSTORE]
-    rows = (
-        [
-            name,
-            *(
-                _spread([one[subject][name] for one in rounds if name in one[subject]])
-                for subject in SUBJECTS
-            ),
-        ]
+    columns = list(dict.fromkeys(column for one in rounds for column in one))
+    names = dict.fromkeys(name for one in rounds for column in columns for name in one.get(column, {}))
+    rows = [
+        [name, *(spread([one[c][name] for one in rounds if name in one.get(c, {})]) for c in columns)]
         for name in names
-    )
-    return _table(["median (least to most)", *SUBJECTS], rows)
-
-
-def bars_table(rounds: Sequence[Round]) -> list[str]:
-    """Return a row for each bar. It is the median of the rounds that must keep it."""
-    rows = []
-    for bar in BARS:
-        values = [bar.figure(one) for one in rounds]
-        verdict = "pass" if bar.holds(statistics.median(values)) else "FAIL"
-        rows.append([bar.what, bar.limit, _spread(values), verdict])
-    return _table(["bar", "promised", "measured", ""], rows)
-
-
-def failures(rounds: Sequence[Round]) -> int:
-    """Count the bars that do not hold."""
-    return sum(not bar.holds(statistics.median(bar.figure(one) for one in rounds)) for bar in BARS)
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return _MISSING
-    return f"{_short(statistics.median(values))} ({_short(min(values))} to {_short(max(values))})"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    ]
+    return _table(["median (least to most)", *columns], rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
