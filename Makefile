@@ -46,6 +46,8 @@ bench: setup-tests ## measure
 
 endurance: setup-tests ## the long runs, at their full length
 	@$(BIN)/pytest -m endurance --endurance $(ARGS)
+	@$(BIN)/pytest -m endurance --endurance --registry postgresql $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m bench.soak
 
 # The lock holds what pip installs, not the tool that resolves it: that one is borrowed for the moment.
 lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for newer versions)

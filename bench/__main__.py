@@ -2,10 +2,10 @@
 
 A module of this package joins by a function `sections() -> list[Section]` (bench/section.py).
 
-- `measure(terms)` is a generator: it sets up, yields one `Round` for each of `terms.rounds`, a
-  dictionary of figures by row for each column, and cleans up in `finally` or `with`: it may be closed early. It
-  tells what it measures by `terms.say`, keeps its files in `terms.directory`, and makes itself small where
-  `terms.quick` is set.
+- `measure(terms)` is a generator: it sets up, yields one `Round` for each of `terms.rounds` (or one, if it
+  has rounds of its own), which is a dictionary of figures by row for each column, and cleans up in `finally`
+  or `with`: it may be closed early. It tells what it measures by `terms.say`, keeps its files in
+  `terms.directory`, and makes itself small where `terms.quick` is set.
 - `lasts(terms)` says how many seconds that takes.
 - `bars` are what is promised of its figures. A `figure` that raises KeyError for a round was not measured in
   it. A bar that is not met is told, and fails nothing.

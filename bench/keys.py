@@ -1,14 +1,12 @@
-"""`python -m bench.keys`: what cryptography with a key costs, alone on its token and among many.
+"""What cryptography with a key costs, alone on its token and among many.
 
 CPU time, in one process and without HTTP: through the application, in the bare calls to PKCS#11, and of a
 connection's own calls on tokens with one key and with many, in turn.
 """
 
-import argparse
 import base64
 import json
 import statistics
-import sys
 import tempfile
 import time  # noqa: TID251  # a benchmark measures
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag
 from pkcs11.mechanisms import GCMParams
 
 from bench.draws import AUTHORIZATION, OK, PASSWORD, connected_key_store
+from bench.section import Bar, Rounds, Section, Terms, value
 from hsmstore.bootstrap import open_world
 from hsmstore.domain.cluster import Cluster, ClusterState
 from hsmstore.domain.identifiers import Scope
@@ -39,6 +38,8 @@ REQUESTS: Final = 2_000
 CALLS: Final = 500
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  # where it is, ten thousand keys take seconds to make, not minutes
 PLAINTEXT: Final = bytes(32)
+MANY: Final = (1, 1_000, 10_000)  # keys on a token
+RATIO: Final = "the dearer of the two, times that of 1 key"
 NEEDLE: Final = b"the one key"
 HOME: Final = Scope("000000000000", "us-east-1")
 
@@ -51,26 +52,56 @@ class Cost(NamedTuple):
     pkcs11: float
 
 
-def main() -> int:
-    """Measure and print; return 1 where a key among many is dearer than the bound."""
-    parser = argparse.ArgumentParser(prog="python -m bench.keys", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="(%(default)s)")
-    parser.add_argument("--many", type=int, nargs="+", default=[1000, 10_000], help="keys on a token")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
-        costs = of_requests(Path(directory) / "data", arguments.rounds)
-        tokens = of_tokens(Path(directory) / "hsm", [1, *arguments.many], arguments.rounds)
-    print("\n".join(costs_table(costs)), end="\n\n")
-    print("\n".join(tokens_table(tokens)))
-    return 0 if all(token.ratio <= BOUND for token in tokens) else 1
+_REQUESTS: Final = """\
+CPU time of a request in one process and without HTTP, and of its calls to PKCS#11 alone."""
+
+_TOKENS: Final = """\
+CPU time of a connection's own calls on tokens with one key and with many, in turn: encrypting 32 bytes, and
+finding the key; and once, the first use of a key after a connect, and making one more key."""
 
 
-def costs_table(costs: Sequence[Cost]) -> list[str]:
-    """Return the rows of the page."""
-    head = ["| operation | CPU per request, µs | of it in PKCS#11, µs | share |", "|---|---|---|---|"]
-    return head + [
-        f"| {c.operation} | {c.request:.1f} | {c.pkcs11:.1f} | {c.pkcs11 / c.request:.0%} |" for c in costs
+def sections() -> list[Section]:
+    """Return both measurements."""
+    bar = Bar("10,000 keys on a token: finding a key, times of 1", value("10,000 keys", RATIO), most=BOUND)
+    return [
+        Section("keys", "Cryptography with a key", _REQUESTS, measure_requests, lambda _: 12.0),
+        Section(
+            "tokens",
+            "A key among many",
+            _TOKENS,
+            measure_tokens,
+            lambda terms: 12.0 if terms.quick else 90.0,
+            (bar,),
+        ),
     ]
+
+
+def measure_requests(terms: Terms) -> Rounds:
+    """Measure the operations, once with so many rounds of their own."""
+    terms.say("requests")
+    costs = of_requests(terms.directory / "data", terms.rounds)
+    yield {c.operation: {"CPU, µs": c.request, "in PKCS#11, µs": c.pkcs11} for c in costs}
+
+
+def measure_tokens(terms: Terms) -> Rounds:
+    """Fill tokens with keys, and measure once with so many rounds of their own."""
+    terms.say("filling tokens")
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        tokens = of_tokens(Path(directory), MANY[: 2 if terms.quick else None], terms.rounds)
+    yield {
+        _named(token): {
+            "find, µs": token.use,
+            "encrypt, µs": token.encrypt,
+            RATIO: token.ratio,
+            "first use after a connect, ms": token.first_use,
+            "one more key, ms": token.made,
+        }
+        for token in tokens
+    }
+
+
+def _named(token: "Token") -> str:
+    return "1 key" if token.keys == 1 else f"{token.keys:,} keys"
 
 
 # Through the application.
@@ -239,18 +270,3 @@ def filled(hsm: Pkcs11Hsm, number: int, size: int) -> Iterator[Filled]:
         yield Filled(connection)
     finally:
         connection.close()
-
-
-def tokens_table(tokens: Sequence[Token]) -> list[str]:
-    """Return the rows of the page."""
-    head = [
-        "| keys on the token | found, µs | encrypt, µs | beside one key | first use, ms | one more key, ms |"
-    ]
-    return [*head, "|---|---|---|---|---|---|"] + [
-        f"| {t.keys:,} | {t.use:.1f} | {t.encrypt:.1f} | {t.ratio:.3f} | {t.first_use:.1f} | {t.made:.1f} |"
-        for t in tokens
-    ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

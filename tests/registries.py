@@ -18,7 +18,7 @@ class Engine(StrEnum):
     POSTGRESQL = "postgresql"
 
 
-ONCE = frozenset({"attestation", "domain", "house", "hsm", "http", "model_checking", "system"})
+ONCE = frozenset({"attestation", "bench", "domain", "house", "hsm", "http", "model_checking", "system"})
 """Directories whose tests open no registry: they belong to the run on SQLite."""
 
 
