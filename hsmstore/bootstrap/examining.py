@@ -1,7 +1,9 @@
 """What `doctor` looks at."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from hsmstore.bootstrap.parts import (
@@ -23,6 +25,7 @@ from hsmstore.settings import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.ownership import owned
+from hsmstore.system.principals import FilePrincipals, is_open_to_others
 
 
 def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:
@@ -40,6 +43,7 @@ def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:
 def _examine_inside(settings: Settings, *, fix: bool = False) -> list[Finding]:
     registry, clusters, backups, inside = _examine_registry(settings, fix=fix)
     roots = [_examine_root(root) for root in settings.attestation_root]
+    roots += [] if settings.principals is None else [_examine_principals(settings.principals)]
     return [registry, *inside, *roots, *open_hsm(settings).inspect(clusters, backups, fix=fix)]
 
 
@@ -64,6 +68,18 @@ def _examine_root(root: Root) -> Finding:
     except EnvironmentUnfit as error:
         return Finding(subject=subject, detail=error.reason, mend=error.mend)
     return Finding(subject=subject, detail="can be trusted")
+
+
+def _examine_principals(path: Path) -> Finding:
+    subject = f"principals {path}"
+    try:
+        known = FilePrincipals(path).credentials
+    except EnvironmentUnfit as error:
+        return Finding(subject=subject, detail=error.reason, mend=error.mend)
+    if is_open_to_others(path):
+        detail = "open to other users, and holds secrets"
+        return Finding(subject=subject, detail=detail, mend=f"chmod 600 {shlex.quote(str(path))}")
+    return Finding(subject=subject, detail=f"{len(known)} credentials")
 
 
 class _Registered(NamedTuple):

@@ -15,12 +15,14 @@ Fix = Annotated[
 ]
 
 
-@takes_settings("data_dir", "database_url", "pkcs11_profile", "pkcs11_module", "attestation_root")
+@takes_settings(
+    "data_dir", "database_url", "pkcs11_profile", "pkcs11_module", "attestation_root", "principals"
+)
 def doctor(*, loaded: Loaded, fix: Fix = False, as_json: AsJson = False) -> None:
     """Find out what keeps hsmstore from running here.
 
-    It looks at the data directory, the registry, the attestation roots, the PKCS#11 module and the tokens,
-    and tells the mend of what is wrong.
+    It looks at the data directory, the registry, the attestation roots, the principals, the PKCS#11 module
+    and the tokens, and tells the mend of what is wrong.
     """
     from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
 

@@ -14,7 +14,7 @@ from hsmstore.cli.exits import ending_of
 from hsmstore.cli.first_start import demo_key_store
 from hsmstore.cli.views import StoreView
 from hsmstore.cli.waiting import Unsettled, settled
-from hsmstore.domain.principal import Credential
+from hsmstore.domain.principal import AuthMode, Credential
 from hsmstore.settings import Settings
 
 SAMPLE: Final = 32
@@ -25,7 +25,7 @@ PATIENCE: Final = 30.0
 TRY_IT: Final = """
 With the AWS CLI:
 
-  export AWS_ACCESS_KEY_ID=hsmstore AWS_SECRET_ACCESS_KEY=hsmstore AWS_DEFAULT_REGION={region}
+  export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={region}
   aws kms generate-random --number-of-bytes {sample}{of_store} \\
     --endpoint-url {endpoint} --query Plaintext --output text
 
@@ -33,9 +33,17 @@ With boto3:
 
   import boto3
   kms = boto3.client("kms", endpoint_url="{endpoint}", region_name="{region}",
-                     aws_access_key_id="hsmstore", aws_secret_access_key="hsmstore")
+                     aws_access_key_id="{key}", aws_secret_access_key="{secret}")
   print(kms.generate_random(NumberOfBytes={sample}{in_store})["Plaintext"].hex())
 """
+
+_ANYTHING: Final = {"key": "hsmstore", "secret": "hsmstore"}
+_SIGNING: Final = {
+    AuthMode.OFF: _ANYTHING,
+    AuthMode.IDENTIFY: _ANYTHING,
+    AuthMode.VERIFY: {"key": "ACCESS_KEY_ID", "secret": "SECRET_ACCESS_KEY"},
+}
+"""What the lines sign with: what is known of nobody, or what stands for a principal's own."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -122,6 +130,7 @@ def _print(settings: Settings, base_url: str, found: Found) -> None:
         TRY_IT.format(
             endpoint=base_url,
             region=settings.region,
+            **_SIGNING[settings.auth],
             sample=SAMPLE,
             of_store=f" --custom-key-store-id {shlex.quote(key_store_id)}" if key_store_id else "",
             in_store=f', CustomKeyStoreId="{key_store_id}"' if key_store_id else "",

@@ -32,6 +32,20 @@ def examine(hsmstore: CommandLine, server: Server, *options: str) -> tuple[int, 
     return code, findings
 
 
+def test_principals(hsmstore: CommandLine, tmp_path: Path) -> None:
+    """The file of principals is looked at: what is in it, and who may read it."""
+    assert hsmstore("principal", "add", "alice", "--file", "who.json").code == 0
+    look = ("doctor", "--data-dir", "data", "--principals", "who.json", "--json")
+    (found,) = (one for one in hsmstore(*look).json["Findings"] if "who.json" in one["subject"])
+    assert found["detail"] == "1 credentials"
+    (tmp_path / "who.json").chmod(0o644)
+    loose = hsmstore(*look)
+    assert loose.code == 4
+    assert "chmod 600" in loose.out
+    (tmp_path / "who.json").write_text("{")
+    assert "is no file of principals" in hsmstore(*look).out
+
+
 def test_litter_is_mended(hsmstore: CommandLine, stopped: Server) -> None:
     """What a crash left is told without --fix, mended with it, and gone afterwards."""
     hsm = stopped.data_dir / "hsm"
