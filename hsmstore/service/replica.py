@@ -90,9 +90,8 @@ def take_over(world: World) -> None:
 
 def watch(world: World, store: KeyStore) -> None:
     """Note what a connection that is about to be opened stands on, so that no later change goes unseen."""
-    if not world.replica.shared:
+    if not (world.replica.shared and isinstance(store.backing, CloudHsmBacking)):
         return
-    assert isinstance(store.backing, CloudHsmBacking)  # noqa: S101  # only such a store is connected to
     with world.registry.reading() as unit:
         cluster = unit.cluster(store.backing.cluster_id)
     version = None if cluster is None else cluster.version

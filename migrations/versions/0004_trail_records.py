@@ -16,9 +16,9 @@ def upgrade() -> None:
     op.create_table(
         "trail_records",
         sa.Column("number", sa.Integer, nullable=False),
-        sa.Column("origin", sa.String, nullable=False),
+        sa.Column("origin", sa.String, nullable=False, comment="whose trail, among replicas"),
         sa.Column("event_id", sa.String, nullable=False),
-        sa.Column("record", sa.LargeBinary, nullable=False),
+        sa.Column("record", sa.LargeBinary, nullable=False, comment="JSON"),
         sa.PrimaryKeyConstraint("number", name="pk_trail_records"),
     )
     op.create_index("ix_trail_records_origin", "trail_records", ["origin"])
