@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 ARGS ?=
+IN_TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the targets share one environment and one apt
@@ -23,10 +24,11 @@ serve: setup ## serve the simulator
 demo: setup ## walk a key store through its life, on a server of its own
 	@exec $(BIN)/hsmstore demo $(ARGS)
 
-# All of them run in two processes; a selection in one, and it may hold nothing for one of the runs, which pytest calls 5.
+# All run in two processes, each file in one of them, with its servers. A selection runs in one process, and may hold
+# nothing for one of the registries, which pytest calls 5.
 test: setup-tests check ## check, then run all tests; what meets a registry, on PostgreSQL too
-	@$(BIN)/pytest $(or $(ARGS),-n 2) $(if $(ARGS),|| [ $$? -eq 5 ])
-	@$(BIN)/pytest --registry postgresql $(or $(ARGS),-n 2) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest $(or $(ARGS),$(IN_TWO)) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest --registry postgresql $(or $(ARGS),$(IN_TWO)) $(if $(ARGS),|| [ $$? -eq 5 ])
 
 check: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff check

@@ -93,6 +93,7 @@ def verdict_on(draws: Sequence[Draws], movers: Sequence[Mover]) -> Verdict:
     )
 
 
+@pytest.mark.sqlite  # replicas over PostgreSQL have their own: tests/replicas/test_processes.py
 @pytest.mark.endurance
 def test_threads(loaded: tuple[Server, list[str]], *, endurance: bool) -> None:
     """Sixteen threads draw at once, and get nothing out of turn."""

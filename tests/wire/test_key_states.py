@@ -32,6 +32,7 @@ class Place(NamedTuple):
     ids: dict[tuple[str, str], str]
     blobs: dict[str, bytes]
     other: str
+    done: set[tuple[str, str]]  # the cells that this process has tested
 
     def blob(self, key_id: str) -> bytes:
         """Return what the key encrypted while it could."""
@@ -196,7 +197,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Serve a key for each cell, already in the cell's state."""
     with running(tmp_path_factory.mktemp("states") / "data", "--profile", "instant") as server:
         keys, away = Keys.on(server, "connected"), Keys.on(server, "disconnected")
-        place = Place(server, keys.kms, {}, {}, keys.create())
+        place = Place(server, keys.kms, {}, {}, keys.create(), set())
         place.blobs[place.other] = place.kms.encrypt(KeyId=place.other, Plaintext=b"x")["CiphertextBlob"]
         place.kms.create_alias(AliasName="alias/moved", TargetKeyId=place.other)
         for state in STATES:
@@ -211,8 +212,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         for (operation, state), key_id in place.ids.items():  # what was said meanwhile is remembered
             if state.startswith("Unavailable"):
                 before = "Disabled" if "Disabled" in state else "Enabled"
+                after = (
+                    RECONNECTED.get((operation, state), before)
+                    if (operation, state) in place.done
+                    else before
+                )
                 shown = place.kms.describe_key(KeyId=key_id)["KeyMetadata"]
-                assert shown["KeyState"] == RECONNECTED.get((operation, state), before), (operation, state)
+                assert shown["KeyState"] == after, (operation, state)
                 assert shown["Enabled"] == (shown["KeyState"] == "Enabled")
 
 
@@ -269,6 +275,7 @@ def test_every_operation_is_in_a_table() -> None:
 
 def check(place: Place, operation: str, state: str, outcome: str) -> None:
     """Try the operation on the cell's key."""
+    place.done.add((operation, state))
     key_id = place.ids[operation, state]
     before = place.kms.describe_key(KeyId=key_id)["KeyMetadata"]
     shown = state.partition(" ")[0]

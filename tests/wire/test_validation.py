@@ -20,6 +20,8 @@ from tests.wire.model import (
 )
 from tests.wire.refusals import Refusal, read
 
+pytestmark = pytest.mark.sqlite  # what is refused here never meets a registry
+
 
 def invalid(message: str) -> Refusal:
     """Return a ValidationException."""
