@@ -30,7 +30,7 @@ from bench import load, machine, plot, record, report
 from bench.progress import Progress
 from bench.record import Measured, Record
 from bench.section import Round, Section, Terms
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 
 HOME: Final = Path(__file__).parent
 PAGE: Final = "RESULTS.md"

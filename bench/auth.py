@@ -19,7 +19,7 @@ from hsmstore.domain.principal import AuthMode, PrincipalType
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.sigv4 import signature, signing_key
 from hsmstore.service.world import World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification

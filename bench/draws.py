@@ -13,7 +13,7 @@ from hsmstore.domain.profile import Profile
 from hsmstore.service import clusters, connect, keystores
 from hsmstore.service.shapes import KeyStoreRequest
 from hsmstore.service.world import Call, World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.http import Request, Response
 

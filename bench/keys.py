@@ -29,7 +29,7 @@ from hsmstore.hsm import Pkcs11Hsm
 from hsmstore.service.keys.create import CreateKeyRequest, create_key
 from hsmstore.service.keys.metadata import Origin
 from hsmstore.service.world import Call, World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.http import Request, Work
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251  # a benchmark measures time itself
 from typing import Final
 
-from hsmstore.settings import PREFIX, environment
+from hsmstore.settings.environment import PREFIX, environment
 
 PROC: Final = Path("/proc")
 TICK: Final = 1 / os.sysconf("SC_CLK_TCK")

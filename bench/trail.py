@@ -14,7 +14,7 @@ from bench.draws import AUTHORIZATION, DRAWS, OK, connected_key_store
 from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.profile import Profile
 from hsmstore.service.world import World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.trail.writer import FileTrail
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.http import Request, Response

@@ -24,7 +24,8 @@ from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.control.app import Health, management_application
 from hsmstore.domain.principal import AuthMode, Credential
 from hsmstore.service.world import World
-from hsmstore.settings import RELOADED, BadSetting, Loaded, Settings
+from hsmstore.settings import BadSetting, Loaded
+from hsmstore.settings.fields import RELOADED, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import open_notices
 from hsmstore.system.clock import real_time

@@ -21,7 +21,7 @@ from hsmstore.domain.key import Remains
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.domain.ports import Unit
 from hsmstore.service.keys.material import sweep
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.ownership import owned

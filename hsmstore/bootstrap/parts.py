@@ -27,7 +27,7 @@ from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.replica import give_back
 from hsmstore.service.world import Replica, Terms, World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import is_shared
 from hsmstore.storage.registry import SqlRegistry

@@ -16,7 +16,7 @@ from hsmstore.domain.ports import HsmUnavailable
 from hsmstore.hsm.directory import ClusterDirectory
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.remoting import TokenServer, serving
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.system.clock import monotonic
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.ownership import owned

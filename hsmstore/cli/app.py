@@ -28,13 +28,13 @@ from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
 from hsmstore.cli.scenario import command as scenario_command
-from hsmstore.settings import (
+from hsmstore.settings import checked
+from hsmstore.settings.environment import (
     CREDENTIAL_VARIABLES,
     DEBUG_VARIABLE,
     ENDPOINT_VARIABLE,
     LOCAL_ENDPOINT,
     REGION_VARIABLES,
-    checked,
     environment,
 )
 

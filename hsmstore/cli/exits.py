@@ -12,7 +12,8 @@ from hsmstore.cli.screen import ReaderGone
 from hsmstore.cli.waiting import Unsettled
 from hsmstore.domain.attestation import AttestationRefused
 from hsmstore.domain.errors import EnvironmentUnfit
-from hsmstore.settings import DEBUG_VARIABLE, BadSetting
+from hsmstore.settings import BadSetting
+from hsmstore.settings.environment import DEBUG_VARIABLE
 
 
 class ExitCode(IntEnum):

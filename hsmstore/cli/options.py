@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 
 from hsmstore.cli.client import Simulator
-from hsmstore.settings import FIELDS, BadSetting, Field, environment, load
+from hsmstore.settings import BadSetting, load
+from hsmstore.settings.environment import environment
+from hsmstore.settings.fields import FIELDS, Field
 
 Command = Callable[..., None]
 

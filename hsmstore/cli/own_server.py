@@ -14,7 +14,8 @@ from hsmstore.cli.clock import pauses
 from hsmstore.cli.exits import ExitCode
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.profile import Profile
-from hsmstore.settings import FIELDS, PREFIX, environment
+from hsmstore.settings.environment import PREFIX, environment
+from hsmstore.settings.fields import FIELDS
 
 STARTED_WITHIN: Final = 30.0
 STOPPED_WITHIN: Final = 10.0

@@ -15,7 +15,7 @@ from hsmstore.cli.first_start import demo_key_store
 from hsmstore.cli.views import StoreView
 from hsmstore.cli.waiting import Unsettled, settled
 from hsmstore.domain.principal import AuthMode, Credential
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 
 SAMPLE: Final = 32
 

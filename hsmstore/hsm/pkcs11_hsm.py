@@ -24,7 +24,7 @@ from hsmstore.hsm.module import MODULES, Module, lent_module, reference
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.route import Route, still_wanted, token_files
 from hsmstore.hsm.session import Session, Term, log_in, self_test
-from hsmstore.settings import environment
+from hsmstore.settings.environment import environment
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hsmstore.cli import app
-from hsmstore.settings import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLE, REGION_VARIABLES
+from hsmstore.settings.environment import CREDENTIAL_VARIABLES, ENDPOINT_VARIABLE, REGION_VARIABLES
 from tests.server import Server
 
 

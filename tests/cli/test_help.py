@@ -13,7 +13,7 @@ from typer.main import get_command
 from hsmstore import __version__
 from hsmstore.cli.app import COMMANDS, app
 from hsmstore.cli.exits import MEANINGS
-from hsmstore.settings import FIELDS
+from hsmstore.settings.fields import FIELDS
 from tests.cli.conftest import CommandLine
 
 pytestmark = pytest.mark.sqlite  # no registry is met

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from hsmstore.domain.masking import mask
-from hsmstore.settings import FIELDS, BadSetting, Settings, default_data_dir, load
+from hsmstore.settings import BadSetting, load
+from hsmstore.settings.environment import default_data_dir
+from hsmstore.settings.fields import FIELDS, Settings
 from tests.cli.conftest import CommandLine
 
 pytestmark = pytest.mark.sqlite  # no registry is met

@@ -14,7 +14,7 @@ from hsmstore.service import clusters, connect, keystores, kmsuser, lifecycle
 from hsmstore.service.random import GenerateRandomRequest, generate_random
 from hsmstore.service.shapes import KeyStoreRequest
 from hsmstore.service.world import Call, World
-from hsmstore.settings import Settings
+from hsmstore.settings.fields import Settings
 from hsmstore.system.clock import monotonic
 from tests.postgres import Postgres
 from tests.served import ServedHsm

@@ -1,18 +1,7 @@
-"""The settings of a server: the fields, and where their values come from.
+"""What a server can be told: the fields of `Settings`, and each as a reader of `--help` meets it."""
 
-Precedence: command line, environment (`HSMSTORE_<NAME>`), TOML file, default. Only the value that wins is
-looked at, so an option can always overrule a bad variable; a TOML file is refused for any key that it should
-not have. An empty variable counts as unset. A relative path in a TOML file counts from that file.
-
-This is the only file that reads the process's environment.
-"""
-
-import difflib
-import os
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -20,36 +9,14 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta
 
-from hsmstore.domain.attestation import AWS_ROOT, Root
+from hsmstore.domain.attestation import Root
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.lease import LEASE
 from hsmstore.domain.masking import mask
 from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.quotas import RATES, QuotaMode
-
-PREFIX: Final = "HSMSTORE_"
-CONFIG_VARIABLE: Final = "HSMSTORE_CONFIG"
-ENDPOINT_VARIABLE: Final = "HSMSTORE_ENDPOINT"
-DEBUG_VARIABLE: Final = "HSMSTORE_DEBUG"
-REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-CREDENTIAL_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-LOCAL_ENDPOINT: Final = "http://127.0.0.1:4599"
-
-
-class BadSetting(Exception):
-    """A value that cannot be used. The text is one line: where it came from, the value, what is allowed."""
-
-
-def environment() -> Mapping[str, str]:
-    """Return the environment of this process."""
-    return os.environ  # noqa: TID251 - this is the place that the ban points to
-
-
-def default_data_dir(environment: Mapping[str, str]) -> Path:
-    """Return `hsmstore` under XDG_DATA_HOME; the XDG specification says to ignore a relative one."""
-    base = Path(environment.get("XDG_DATA_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "hsmstore"
+from hsmstore.settings.environment import PREFIX, default_data_dir, environment
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,130 +236,15 @@ def _given(annotation: Any) -> Any:
     return next((part for part in get_args(annotation) if get_origin(part) is Annotated), annotation)
 
 
-_TYPES: Final = {
+TYPES: Final = {
     name: _given(annotation) for name, annotation in get_type_hints(Settings, include_extras=True).items()
 }
 
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
-    {name: _field(name, annotation) for name, annotation in _TYPES.items()}
+    {name: _field(name, annotation) for name, annotation in TYPES.items()}
 )
 """Every setting, in the order of `Settings`."""
 
 
 RELOADED: Final = ("profile", "key_store_quota", "quotas", "quota_rate", "log_level")
 """What SIGHUP changes in a server that runs."""
-
-
-class Loaded(NamedTuple):
-    """Settings, and for each field where its value came from, such as `HSMSTORE_PORT`.
-
-    `again` settles them anew, from the same options and from the files as they are by then.
-    """
-
-    settings: Settings
-    origins: Mapping[str, str]
-    again: Callable[[], "Loaded"]
-
-
-class _Source(NamedTuple):
-    """One place that gives values. `label` names the place of a field; `base` is where its paths start."""
-
-    values: Mapping[str, object]
-    label: Callable[[str], str]
-    base: Path
-    text_only: bool
-
-
-def load(options: Mapping[str, object], environment: Mapping[str, str], config: Path | None = None) -> Loaded:
-    """Settle the settings: `options` are the command line's by field name, `config` is a TOML file.
-
-    Raises:
-        BadSetting: a value is not allowed, or the TOML file cannot be read or has a key that is no setting.
-
-    """
-    sources = (_from_options(options), _from_environment(environment), _from_toml(environment, config))
-    values: dict[str, Any] = {"data_dir": default_data_dir(environment)}
-    origins = dict.fromkeys(FIELDS, "default")
-    for name in FIELDS:
-        source = next((source for source in sources if name in source.values), None)
-        if source is not None:
-            values[name] = _converted(name, source)
-            origins[name] = source.label(name)
-    return Loaded(Settings(**values), origins, partial(load, options, environment, config))
-
-
-def checked(name: str, text: str, source: str) -> str:
-    """Return `text` if it could be the value of a setting that is a text.
-
-    Raises:
-        BadSetting: it could not; `source` is where it came from.
-
-    """
-    return str(_converted(name, _Source({name: text}, lambda _: source, Path.cwd(), text_only=True)))
-
-
-def _from_options(options: Mapping[str, object]) -> _Source:
-    given = {name: value for name, value in options.items() if value is not None and value != []}
-    return _Source(given, lambda name: f"--{name.replace('_', '-')}", Path.cwd(), text_only=True)
-
-
-def _from_environment(environment: Mapping[str, str]) -> _Source:
-    given = {name: environment.get(field.variable) for name, field in FIELDS.items()}
-    return _Source(
-        {
-            name: value.split(os.pathsep) if FIELDS[name].type is tuple else value
-            for name, value in given.items()
-            if value
-        },
-        lambda name: FIELDS[name].variable,
-        Path.cwd(),
-        text_only=True,
-    )
-
-
-def _from_toml(environment: Mapping[str, str], config: Path | None) -> _Source:
-    named_by, path = ("--config", config) if config else (CONFIG_VARIABLE, environment.get(CONFIG_VARIABLE))
-    if not path:
-        return _Source({}, str, Path.cwd(), text_only=False)
-    file = _home_expanded(Path(path)).absolute()
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadSetting(f"{named_by}: cannot read {file}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # TOML's own error, UTF-8's, and arrays in arrays in arrays
-        raise BadSetting(f"{file}: this is not TOML: {error}") from error
-    for key in values.keys() - FIELDS.keys():
-        raise BadSetting(f"{file}: there is no setting {key!r}; {_suggestion(key)}")
-    return _Source(values, lambda name: f"{name} in {file}", file.parent, text_only=False)
-
-
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(key.lower().replace("-", "_"), FIELDS, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(FIELDS)}"
-
-
-def _home_expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # ~nobody: no such user; the name is then a name
-        return path
-
-
-def _converted(name: str, source: _Source) -> Any:
-    raw = source.values[name]
-
-    def path(kind: type, value: object) -> Path | Root:
-        if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-            raise TypeError
-        if kind is Root and value == AWS_ROOT:
-            return AWS_ROOT
-        found = source.base / _home_expanded(Path(value))
-        return Root(found) if kind is Root else found
-
-    several = [raw] if FIELDS[name].type is tuple and isinstance(raw, str) else raw
-    try:
-        return msgspec.convert(several, _TYPES[name], strict=not source.text_only, dec_hook=path)
-    except msgspec.ValidationError as error:
-        only = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
-        shown = mask(only) if isinstance(only, str) else only
-        raise BadSetting(f"{source.label(name)}: {shown!r} is not {FIELDS[name].allowed}") from error

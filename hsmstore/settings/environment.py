@@ -1,0 +1,28 @@
+"""The environment of this process, and the names of what is looked up in it.
+
+This is the only file that reads it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "HSMSTORE_"
+CONFIG_VARIABLE: Final = "HSMSTORE_CONFIG"
+ENDPOINT_VARIABLE: Final = "HSMSTORE_ENDPOINT"
+DEBUG_VARIABLE: Final = "HSMSTORE_DEBUG"
+REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+CREDENTIAL_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+LOCAL_ENDPOINT: Final = "http://127.0.0.1:4599"
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment of this process."""
+    return os.environ  # noqa: TID251 - this is the place that the ban points to
+
+
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """Return `hsmstore` under XDG_DATA_HOME; the XDG specification says to ignore a relative one."""
+    base = Path(environment.get("XDG_DATA_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "hsmstore"
