@@ -19,7 +19,7 @@ from hsmstore.domain.errors import (
     CloudHsmInvalidRequestException,
     EnvironmentUnfit,
 )
-from hsmstore.domain.identifiers import new_request_id
+from hsmstore.domain.identifiers import new_uuid
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.service.world import Call, World
 
@@ -65,7 +65,7 @@ class _Resource:
         shape = route.request
 
         def respond(request: falcon.Request, response: falcon.Response, **path: str) -> None:
-            call = Call(world.home, new_request_id(world.entropy.public_bits(128)))
+            call = Call(world.home, new_uuid(world.entropy.public_bits(128)))
             members = {**_body(request), **request.params, **path}
             try:
                 typed = msgspec.convert(members, shape, strict=not request.params)

@@ -7,7 +7,8 @@ id is a UUID.
 
 import base64
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import count
+from typing import Final, NamedTuple
 
 
 class Scope(NamedTuple):
@@ -49,7 +50,7 @@ def new_fault_id(random_bytes: Callable[[int], bytes]) -> str:
 
 def new_key_id(random_bytes: Callable[[int], bytes]) -> str:
     """Return a key's id: a UUID of version 4."""
-    return new_request_id(int.from_bytes(random_bytes(16)))
+    return new_uuid(int.from_bytes(random_bytes(16)))
 
 
 def new_grant_id(random_bytes: Callable[[int], bytes]) -> str:
@@ -88,11 +89,31 @@ def new_lease_id(random_bytes: Callable[[int], bytes], place: str = "") -> str:
     return f"{place or 'lease'}-{random_bytes(8).hex()}"
 
 
-def new_request_id(bits: int) -> str:
-    """Return a UUID of version 4, as today's responses carry, from 128 random bits."""
+def new_uuid(bits: int) -> str:
+    """Return a UUID of version 4 from 128 random bits."""
     digits = f"{bits:032x}"
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+class Uuids:
+    """UUIDs of version 4, as responses and the trail carry, in less than half the time of `new_uuid`.
+
+    74 bits are random and stay; the 48 in front take each of their values once, from a random one on. Safe
+    to share between threads.
+    """
+
+    _STEP: Final = 0x9E3779B97F4B  # odd, so it meets all values; large, so neighbours look nothing alike
+
+    def __init__(self, public_bits: Callable[[int], int]) -> None:
+        """Start anywhere; `public_bits` returns so many random bits."""
+        self._tail = new_uuid(public_bits(128))[14:]
+        self._fronts = count(public_bits(48), self._STEP)
+
+    def new(self) -> str:
+        """Return another."""
+        front = next(self._fronts) & 0xFFFF_FFFF_FFFF
+        return f"{front >> 16:08x}-{front & 0xFFFF:04x}-{self._tail}"
 
 
 def _base32(random_bytes: Callable[[int], bytes]) -> str:

@@ -77,6 +77,19 @@ class Trail(Protocol):
     def begin(self, seen: Seen) -> Recording:
         """Open the record of a call."""
 
+    def drawn(
+        self,
+        at: float,
+        request_id: str,
+        *,
+        scope: Scope,
+        caller: Caller,
+        source: str,
+        agent: bytes,
+        key_store_id: str | None,
+    ) -> None:
+        """Record a GenerateRandom that has been served: as `begin` and `end` do, in less time."""
+
 
 class Unrecorded:
     """The recording of a call that is not to be recorded, and the trail of a server without one."""

@@ -101,24 +101,17 @@ def record(
     )
 
 
-def draw_record(seen: Seen, event_id: str) -> bytes:
-    """Return what `record` returns of a GenerateRandom that went well, in a third of the time.
-
-    Most calls are draws, and of those by one client only times and ids differ.
-    """
-    parts = _draw_parts(seen.scope, seen.caller, seen.source, seen.agent, seen.members.custom_key_store_id)
-    head, behind_time, behind_request_id, tail = parts
-    varying = (head, moment(int(seen.at)), behind_time, seen.request_id or "")
-    return "".join((*varying, behind_request_id, event_id, tail)).encode()
-
-
 _PLACE: Final = "\ue000place\ue000"  # what no header can hold: they are read as Latin-1
 
 
 @lru_cache(maxsize=1024)
-def _draw_parts(
+def draw_parts(
     scope: Scope, caller: Caller, source: str, sent_agent: bytes, store: str | None
-) -> tuple[str, ...]:
+) -> tuple[str, str, str, str]:
+    """Return what stands around the time and the two ids in the lines of such draws, which are most records.
+
+    With those three in between it is what `record` returns of a GenerateRandom that went well, and its end.
+    """
     whole = Record(
         user_identity=_identity(scope.account, caller),
         event_time=_PLACE,
@@ -137,7 +130,8 @@ def _draw_parts(
         management_event=True,
         recipient_account_id=scope.account,
     )
-    return tuple(encode(whole).decode().split(_PLACE))
+    before_time, before_request_id, before_event_id, rest = encode(whole).decode().split(_PLACE)
+    return before_time, before_request_id, before_event_id, rest + "\n"
 
 
 @lru_cache(maxsize=4)

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsmstore.domain.errors import AwsError, Conflict, EnvironmentUnfit
-from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.identifiers import Scope, Uuids
 from hsmstore.domain.key import KmsKey
 from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Clock, Entropy, Registry
+from hsmstore.domain.principal import Caller
 from hsmstore.domain.trail import Seen, TrailUnit
 from hsmstore.trail.files import TrailFiles, unusable
-from hsmstore.trail.record import DRAW, LOST, draw_record, record
+from hsmstore.trail.record import LOST, draw_parts, moment, record
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,9 @@ class FileTrail:
         self.origin = origin
         self._registry = registry
         self._clock = clock
-        self._public_bits = entropy.public_bits
+        self.new_event_id = Uuids(entropy.public_bits).new
         self.keep = keep
-        self.queue: deque[_Recording] = deque()
+        self.queue: deque[bytes | _Recording] = deque()
         self._lost = 0
         self._lost_told = 0
         self._pending: tuple[list[bytes], set[str], float] | None = None
@@ -71,10 +72,24 @@ class FileTrail:
         else:
             self._lost += 1
 
-    def new_event_id(self) -> str:
-        """Return the id of an event: a UUID of version 4."""
-        digits = f"{self._public_bits(128):032x}"  # a third of what UUID takes
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    def drawn(
+        self,
+        at: float,
+        request_id: str,
+        *,
+        scope: Scope,
+        caller: Caller,
+        source: str,
+        agent: bytes,
+        key_store_id: str | None,
+    ) -> None:
+        """Queue the line of a draw, which is ready at once: of those by one client little differs."""
+        if len(self.queue) >= QUEUE_MAX:
+            self._lost += 1
+            return
+        one, two, three, four = draw_parts(scope, caller, source, agent, key_store_id)
+        line = f"{one}{moment(int(at))}{two}{request_id}{three}{self.new_event_id()}{four}"
+        self.queue.append(line.encode())
 
     def start(self) -> None:
         """Bring to the file what the last process had committed and not written, and begin to write.
@@ -144,9 +159,11 @@ class FileTrail:
     def _batch(self) -> tuple[list[bytes], set[str], float]:
         lines: list[bytes] = []
         committed: set[str] = set()
-        at = 0.0
         for _ in range(min(BATCH_MAX, len(self.queue))):
             recording = self.queue.popleft()
+            if isinstance(recording, bytes):
+                lines.append(recording)
+                continue
             try:
                 lines.append(recording.json() + b"\n")
             except Exception:
@@ -154,10 +171,9 @@ class FileTrail:
                     "%s of %s could not be recorded", recording.seen.name, recording.seen.request_id
                 )
                 continue
-            at = recording.seen.at
             if recording.event_id is not None:
                 committed.add(recording.event_id)
-        return lines, committed, at
+        return lines, committed, self._clock.now()
 
     def _flush(self) -> None:
         """Append what is pending; where that fails it stays pending."""
@@ -219,8 +235,6 @@ class _Recording:
 
     def json(self) -> bytes:
         """Return the record as it stands."""
-        if self.seen.name == DRAW and not (self._error or self._additional) and self.seen.members is not None:
-            return draw_record(self.seen, self._trail.new_event_id())
         return record(
             self.seen,
             self.event_id or self._trail.new_event_id(),

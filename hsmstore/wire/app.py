@@ -20,7 +20,7 @@ from hsmstore.domain.errors import (
     UnknownOperationException,
     UnrecognizedClientException,
 )
-from hsmstore.domain.identifiers import new_request_id
+from hsmstore.domain.identifiers import Uuids
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.domain.principal import NOBODY
 from hsmstore.domain.trail import UNRECORDED, Recording, Seen
@@ -63,13 +63,13 @@ class KmsApplication:
         self._trail = world.trail
         self._management = management
         self._identification = identification or Identification(world.home)
-        self._public_bits = world.entropy.public_bits
+        self._new_request_id = Uuids(world.entropy.public_bits).new
 
     def begin(self, request: Request) -> HttpResponse | Work:
         """Answer what waits for nothing; return the rest as work."""
         if request.target.startswith(MANAGEMENT_PREFIX):
             return Work(partial(wsgi.run, self._management, request), reserved=True)
-        request_id = new_request_id(self._public_bits(128))
+        request_id = self._new_request_id()
         if not _is_awsjson(request):
             return self._begin_another(request, request_id)
         try:
@@ -80,7 +80,15 @@ class KmsApplication:
                 response = operation.promptly(members, call, self._world)
                 if response is not None:
                     if self._trail is not None:
-                        self._recording(operation, members, call, request).end()
+                        self._trail.drawn(
+                            self._world.clock.now(),
+                            request_id,
+                            scope=call.scope,
+                            caller=call.caller,
+                            source=request.source,
+                            agent=request.headers.get(b"user-agent", b""),
+                            key_store_id=members.custom_key_store_id,
+                        )
                     return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             return self._refused_at_first(error, request, request_id)
@@ -122,7 +130,7 @@ class KmsApplication:
         """Refuse as KMS refuses more calls than it takes."""
         if request.target.startswith(MANAGEMENT_PREFIX):
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n", b"")
-        return self._refused_early(ThrottlingException(), new_request_id(self._public_bits(128)), request)
+        return self._refused_early(ThrottlingException(), self._new_request_id(), request)
 
     def _accept(self, request: Request, request_id: str) -> tuple[Operation, Any, Call]:
         """Do what comes before the service: its order is the precedence of errors."""
