@@ -22,7 +22,9 @@ from hsmstore.bootstrap.principals import add_principal, list_principals, new_to
 from hsmstore.bootstrap.threads import keeping
 from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.control.app import Health, management_application
+from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode, Credential
+from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import BadSetting, Loaded
 from hsmstore.settings.fields import RELOADED, Settings
@@ -69,11 +71,15 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
     principals = FilePrincipals(settings.principals, *filter(None, [own]))
     if settings.auth is AuthMode.VERIFY and settings.principals is None:
         log.warning("--auth verify without --principals: nobody is known, and every call is refused")
+    if settings.iam is not IamMode.OFF and (settings.principals is None or settings.auth is AuthMode.OFF):
+        log.warning("--iam %s without --principals, or with --auth off: nobody is known", settings.iam)
     with owned(settings.data_dir), open_world(settings, serving=True) as world:
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)
-        application = KmsApplication(world, management_application(world, health), upstream, identification)
+        management = management_application(world, health)
+        authorization = None if settings.iam is IamMode.OFF else Authorization(world, settings.iam)
+        application = KmsApplication(world, management, upstream, identification, authorization)
         server = Server(
             application,
             settings.host,

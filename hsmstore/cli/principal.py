@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from hsmstore.cli import screen
+from hsmstore.cli.client import Simulator
 from hsmstore.cli.durations import seconds_of
 from hsmstore.cli.options import AsJson, read_text, takes_settings
 from hsmstore.domain.principal import PrincipalType
@@ -103,6 +104,31 @@ def token(
 
     made = bootstrap.new_token(file, name, account=loaded.settings.account, seconds=seconds, session=session)
     _tell(made, as_json=as_json)
+
+
+@app.command("suggest")
+def suggest(
+    context: typer.Context,
+    name: Name,
+    *,
+    account: Annotated[
+        str | None, typer.Option(metavar="ID", help="Its account; none: the server's.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the least policy that a principal's calls need.
+
+    That is an identity policy, by the calls that a server with --iam has seen. What was denied goes to
+    standard error; --json prints both as one document.
+    """
+    simulator: Simulator = context.obj.simulator
+    answer = simulator.suggest_policy(name, account)
+    if as_json:
+        screen.document(answer)
+        return
+    screen.document(simulator.member(answer, "Policy", dict))
+    for denied in simulator.member(answer, "Denied", list):
+        screen.note(f"{denied['Action']} on {denied['Resource']}: {denied['Reason']}")
 
 
 def _check(source: str, text: str, pattern: re.Pattern[str]) -> None:

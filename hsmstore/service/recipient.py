@@ -57,7 +57,7 @@ def answer_for(
         ValidationException, ThrottlingException: as `attested_recipient`, before anything else.
 
     """
-    attested = attested_recipient(recipient, world)
+    attested = call.attested or attested_recipient(recipient, world)
     call.recording.add({"recipient": _recorded(attested)})
     answer: Any = serve(msgspec.structs.replace(request, recipient=None), call, world)
     sealed = seal_for(attested, answer.plaintext, world)

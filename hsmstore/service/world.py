@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from hsmstore.domain.attestation import Attestation
+from hsmstore.domain.attestation import Attestation, Attested
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import KmsKey
 from hsmstore.domain.lease import LEASE, UNENDING, Lease
+from hsmstore.domain.policy.usage import Usage
 from hsmstore.domain.ports import (
     Certificates,
     Clock,
@@ -39,7 +40,9 @@ ATTEMPTS: Final = 10
 class Call(NamedTuple):
     """Where and who calls, the id under which it is logged, and the keys that it names, by that name.
 
-    Whoever commits what the call changes hands the transaction to its `recording`.
+    `attested` is what its Recipient attests, where that has been looked at already; `source` is the
+    address that it comes from. Whoever commits what the call changes hands the transaction to its
+    `recording`.
     """
 
     scope: Scope
@@ -47,6 +50,9 @@ class Call(NamedTuple):
     keys: Mapping[str, KmsKey] = MappingProxyType({})
     caller: Caller = NOBODY
     recording: Recording = UNRECORDED
+    attested: Attested | None = None
+    source: str = ""
+    user_agent: str = ""
 
 
 class Gate:
@@ -161,6 +167,7 @@ class World:
     trail: Trail | None = None
     gate: Gate = field(default_factory=Gate)
     turns: Turns = field(default_factory=Turns)
+    usage: Usage = field(default_factory=Usage)
 
 
 def starting_again(function: Callable[P, R]) -> Callable[P, R]:

@@ -13,6 +13,7 @@ from hsmstore.domain.attestation import Root
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.lease import LEASE
 from hsmstore.domain.masking import mask
+from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.quotas import RATES, QuotaMode
@@ -104,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         AuthMode,
         Meta(description="What signatures are for: nothing, to tell who calls, or to let in who has signed."),
     ] = AuthMode.IDENTIFY
+    iam: Annotated[IamMode, Meta(description="Policies: ignored, only warned of, or enforced.")] = IamMode.OFF
     principals: (
         Annotated[Path, Meta(description="File of who may call, with their access keys and policies.")] | None
     ) = None

@@ -106,6 +106,11 @@ class Simulator(Doors):
         """Return why the key store is in its state, since when, what happened, and the commands to type."""
         return self.manage("GET", "key-stores", key_store_id, "explanation", **self.scope)
 
+    def suggest_policy(self, principal: str, account: str | None = None) -> Answer:
+        """Return the least identity policy that a principal's calls have needed, and what was denied."""
+        members = {} if account is None else {"Account": account}
+        return self.manage("GET", "principals", principal, "suggestion", **members)
+
     def hold(self, phase: str, key_store_id: str | None = None) -> Answer:
         """Let `connect` or `disconnect` not end, of this key store or of all; return the fault that does so.
 

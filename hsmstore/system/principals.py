@@ -26,6 +26,8 @@ import msgspec
 from msgspec import Meta
 
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.domain.policy.document import Kind, parse
+from hsmstore.domain.policy.patterns import Malformed
 from hsmstore.domain.ports import Entropy
 from hsmstore.domain.principal import Caller, Credential, Principal, PrincipalType
 
@@ -130,10 +132,10 @@ class FilePrincipals:
     def _policy(self, file: Path, policy: dict[str, Any] | str) -> str:
         """Return an identity policy as text; the file that it is in is watched from now on."""
         if isinstance(policy, dict):
-            return msgspec.json.encode(policy).decode()
+            return _checked(policy, file)
         path = file.parent / policy
         self._stamps[path] = _stamp(path)
-        return msgspec.json.encode(read_policy(path)).decode()
+        return _checked(read_policy(path), path)
 
 
 def _credentials_of(entry: PrincipalEntry, policies: tuple[str, ...]) -> Iterator[Credential]:
@@ -188,6 +190,16 @@ def read_policy(path: Path) -> dict[str, Any]:
         return msgspec.json.decode(_read(path), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvironmentUnfit(f"{path} is no policy: {error}", "write one JSON object into it") from None
+
+
+def _checked(policy: dict[str, Any], path: Path) -> str:
+    """Return an identity policy as text, if it is one."""
+    text = msgspec.json.encode(policy).decode()
+    try:
+        parse(text, Kind.IDENTITY, path.name)
+    except Malformed as error:
+        raise EnvironmentUnfit(f"{path} holds a policy that is none: {error.reason}", "mend it") from error
+    return text
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -1,7 +1,8 @@
 """The KMS endpoint, `POST /`: from a request to a response.
 
 The pipeline's order is the precedence of errors: size of the body, operation, caller, quotas, types and
-constraints, the keys that are named, then the service's own refusals. All of them leave through `_refused`.
+constraints, the keys that are named, permissions, then the service's own refusals. All of them leave through
+`_refused`.
 """
 
 import logging
@@ -26,6 +27,7 @@ from hsmstore.domain.principal import NOBODY
 from hsmstore.domain.trail import UNRECORDED, Recording, Seen
 from hsmstore.domain.upstream import Upstream
 from hsmstore.service.faults import ConnectionDropped, strike
+from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.keys.resolving import named_keys
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World, starting_again
@@ -56,13 +58,15 @@ class KmsApplication:
         management: WsgiApplication,
         upstream: Upstream | None = None,
         identification: Identification | None = None,
+        authorization: Authorization | None = None,
     ) -> None:
-        """Take the world, who serves the management API and what is not here, and who tells who calls."""
+        """Take the world, who serves the rest, who tells who calls, and who may; without, everybody may."""
         self._world = world
         self._elsewhere = None if upstream is None else Elsewhere(world, upstream)
         self._trail = world.trail
         self._management = management
         self._identification = identification or Identification(world.home)
+        self._authorization = authorization
         self._new_request_id = Uuids(world.entropy.public_bits).new
 
     def begin(self, request: Request) -> HttpResponse | Work:
@@ -76,6 +80,8 @@ class KmsApplication:
             operation, members, call = self._accept(request, request_id)
             if operation.promptly is not None and self._world.terms.quotas is not None:
                 self._count(operation, members.custom_key_store_id)
+            if self._authorization is not None and not operation.waits(members):
+                self._authorization.authorize(operation.name, members, call)
             if operation.promptly is not None and not self._world.faults.active:
                 response = operation.promptly(members, call, self._world)
                 if response is not None:
@@ -145,6 +151,9 @@ class KmsApplication:
         quotas = self._world.terms.quotas
         if quotas is not None and not quotas.admit(operation.name, scope, self._world.clock.now()):
             raise ThrottlingException
+        if self._authorization is not None:
+            agent = headers.get(b"user-agent", b"").decode("latin-1")
+            call = call._replace(source=request.source, user_agent=agent)
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
             return operation, operation.decode(body.decode()), call
@@ -235,6 +244,8 @@ class KmsApplication:
             return Identity(self._world.home, NOBODY)
 
     def _serve_plainly(self, operation: Operation, members: Any, call: Call) -> Response:
+        if self._authorization is not None and operation.waits(members):
+            call = self._authorization.authorize(operation.name, members, call)
         return operation.serve(members, call, self._world)
 
     @starting_again
@@ -244,8 +255,11 @@ class KmsApplication:
         call.recording.found(keys)
         for store_id in {key.store.id for key in keys.values()}:
             self._count(operation, store_id)
+        call = call._replace(keys=keys)
         try:
-            return operation.serve(members, call._replace(keys=keys), self._world)
+            if self._authorization is not None:
+                call = self._authorization.authorize(operation.name, members, call)
+            return operation.serve(members, call, self._world)
         except AwsError as error:
             error.foreign = error.foreign and not keys
             raise

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from hsmstore.domain.policy.patterns import (
@@ -223,6 +224,7 @@ def _octets(text: str) -> bytes:
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(maxsize=1024)  # the same few callers, and reading an address takes 5 µs
 def _network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 

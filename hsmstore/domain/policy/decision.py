@@ -21,6 +21,14 @@ from hsmstore.domain.policy.patterns import Context
 from hsmstore.domain.policy.principals import Admission, Subject
 
 
+class IamMode(StrEnum):
+    """What becomes of policies: nothing at all, what they deny is logged, or it is refused."""
+
+    OFF = "off"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
 class Asked(NamedTuple):
     """One permission that a request needs: `kms:Decrypt`, say, on a key's ARN, or on `*`."""
 

@@ -1,7 +1,7 @@
 """Grants: CreateGrant, ListGrants, ListRetirableGrants, RetireGrant, RevokeGrant.
 
-Rules: KMS API Reference, CreateGrant. Grants are kept, listed and ended; that they would be needed for
-anything is not simulated, since every request is accepted whoever makes it. The texts are ours.
+Rules: KMS API Reference, CreateGrant. Grants are kept, listed and ended; what they allow is looked at with
+`--iam` (`service/iam`). A grant is in force at once, with its token or without. The texts are ours.
 """
 
 import base64
@@ -231,6 +231,19 @@ def revoke_grant(request: RevokeGrantRequest, call: Call, world: World) -> Nothi
     """
     key = resolve(world, call, request.key_id)
     return _end(world, call, request.grant_id, key, dry_run=bool(request.dry_run))
+
+
+def grant_to_retire(request: RetireGrantRequest, call: Call, world: World) -> Grant | None:
+    """Return the grant that the request is to end; None where it names none that there is."""
+    try:
+        token = request.grant_token
+        grant_id = request.grant_id if token is None else _open_token(world, call.scope, token)
+    except InvalidGrantTokenException:
+        return None
+    if grant_id is None:
+        return None
+    with world.registry.reading() as unit:
+        return unit.grant(call.scope, grant_id)
 
 
 _PRINCIPAL: Final = re.compile(r"[0-9]{12}|arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:.+")

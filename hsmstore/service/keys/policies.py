@@ -1,7 +1,7 @@
 """Key policies: GetKeyPolicy, PutKeyPolicy, ListKeyPolicies, and what a policy must be.
 
-A policy is kept and given back as it came. Who may do what by it is not looked at; see the limits in
-README.md. The default policy is that of the KMS Developer Guide.
+A policy is kept and given back as it came. Who may do what by it is looked at with `--iam` (`service/iam`).
+The default policy is that of the KMS Developer Guide.
 """
 
 from dataclasses import replace
