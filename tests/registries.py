@@ -18,7 +18,9 @@ class Engine(StrEnum):
     POSTGRESQL = "postgresql"
 
 
-ONCE = frozenset({"attestation", "bench", "domain", "house", "hsm", "http", "model_checking", "system"})
+ONCE = frozenset(
+    {"attestation", "bench", "domain", "house", "hsm", "http", "model_checking", "package", "system"}
+)
 """Directories whose tests open no registry: they belong to the run on SQLite."""
 
 

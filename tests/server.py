@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,9 @@ class Answer(NamedTuple):
 
 class Server:
     """`hsmstore serve` on a data directory. Can be stopped, killed and started again."""
+
+    program: Sequence[str] = (sys.executable, "-m", "hsmstore")
+    """What is typed for `hsmstore`."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
@@ -75,7 +78,7 @@ class Server:
     def spawn(self, *options: str) -> None:
         """Start it and do not wait."""
         # Four threads: room for calls that hang beside those that are looked at.
-        command = [sys.executable, "-m", "hsmstore", "serve", "--no-demo", "--threads", "4"]
+        command = [*self.program, "serve", "--no-demo", "--threads", "4"]
         command += ["--data-dir", str(self.data_dir), "--port", str(self.port)]
         command += [*REGISTRIES.options(self.data_dir), *self.options, *options]
         with self._log_file.open("ab") as log:

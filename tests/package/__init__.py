@@ -1,0 +1,1 @@
+"""What is shipped: the wheel, the source distribution, and what else people install hsmstore with."""
