@@ -37,6 +37,7 @@ from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.ownership import place_of
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
+from hsmstore.trail.files import Retention
 from hsmstore.trail.writer import FileTrail, open_trail
 
 _KEY_CHECK: Final = "registry/master-key"
@@ -144,7 +145,8 @@ def open_quotas(settings: Settings) -> Quotas | None:
 def _open_trail(
     settings: Settings, registry: SqlRegistry, clock: SystemClock, entropy: SystemEntropy
 ) -> FileTrail:
-    return open_trail(settings.data_dir / "trail", registry, clock, entropy, settings.trail_keep)
+    keep = Retention(settings.trail_keep, settings.trail_size * 1024 * 1024)
+    return open_trail(settings.data_dir / "trail", registry, clock, entropy, keep)
 
 
 def open_clock(registry: SqlRegistry) -> SystemClock:

@@ -115,6 +115,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trail_keep: Annotated[
         int, Meta(description="Days for which records of calls are kept.", ge=1, le=36_500)
     ] = 90
+    trail_size: Annotated[
+        int,
+        Meta(
+            description="Megabytes (MiB) of records that are kept; of more, the oldest file goes.",
+            ge=128,
+            le=1_000_000,
+        ),
+    ] = 1024
     quotas: Annotated[QuotaMode, Meta(description="Request quotas: none, or those that AWS documents.")] = (
         QuotaMode.OFF
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from hsmstore.domain.errors import EnvironmentUnfit
 
@@ -18,6 +18,13 @@ FILE_MAX: Final = 64 * 1024 * 1024
 
 _NAME: Final = re.compile(r"trail-(\d{8})-(\d{6})\.jsonl")
 _CHUNK: Final = 64 * 1024
+
+
+class Retention(NamedTuple):
+    """For how many days a file is kept, and how many bytes at most are, in whole files."""
+
+    days: int
+    size: int
 
 
 class TrailFiles:
@@ -37,6 +44,7 @@ class TrailFiles:
         self.directory = directory
         self._size_max = size_max
         self._day = ""
+        self._path: Path | None = None
         self._size = 0
         self._descriptor: int | None = None
 
@@ -62,17 +70,19 @@ class TrailFiles:
             raise
         self._size += len(lines)
 
-    def keep(self, days: int, now: float) -> None:
-        """Remove the files whose day is more than `days` before that of `now`.
+    def keep(self, retention: Retention, now: float) -> None:
+        """Remove the files that are too old at `now`, and the oldest of what is too much; not what is open.
 
         Raises:
             OSError: one could not be removed.
 
         """
-        oldest = day_of((datetime.fromtimestamp(now, UTC) - timedelta(days=days)).timestamp())
-        for path in trail_files(self.directory):
-            if _place(path)[0] < oldest and path.name[6:14] != self._day:
-                path.unlink(missing_ok=True)
+        oldest = day_of((datetime.fromtimestamp(now, UTC) - timedelta(days=retention.days)).timestamp())
+        left = retention.size
+        for path in reversed(trail_files(self.directory)):
+            left -= path.stat().st_size
+            if path != self._path and (left < 0 or _place(path)[0] < oldest):
+                path.unlink()
 
     def known(self, event_ids: set[str]) -> set[str]:
         """Return which of these events stand in the last two files; an append never spans more."""
@@ -98,7 +108,7 @@ class TrailFiles:
             path = self.directory / f"trail-{day}-{number + 1:06}.jsonl"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = _mended(descriptor)
-        self._descriptor, self._day = descriptor, day
+        self._descriptor, self._path, self._day = descriptor, path, day
 
 
 def trail_files(directory: Path) -> list[Path]:

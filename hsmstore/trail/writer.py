@@ -25,7 +25,7 @@ from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Clock, Entropy, Registry
 from hsmstore.domain.principal import Caller
 from hsmstore.domain.trail import Seen, TrailUnit
-from hsmstore.trail.files import TrailFiles, unusable
+from hsmstore.trail.files import Retention, TrailFiles, unusable
 from hsmstore.trail.record import LOST, draw_parts, moment, record
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ PACE: Final = 0.1  # seconds between two looks at the queue
 QUEUE_MAX: Final = 100_000
 BATCH_MAX: Final = 256  # records that are made and written at a time
 FAILURE_PACE: Final = 1.0  # seconds until what failed is tried again
-HOUSEKEEPING: Final = 600  # looks at the queue between two at what is too old
+HOUSEKEEPING: Final = 50  # looks at the queue between two at what is too old or too much
 
 _ORIGIN: Final = "origin"  # the name of a file
 
@@ -43,9 +43,16 @@ class FileTrail:
     """A trail in a directory. Its thread runs from `start` to `close`."""
 
     def __init__(
-        self, files: TrailFiles, registry: Registry, clock: Clock, entropy: Entropy, *, origin: str, keep: int
+        self,
+        files: TrailFiles,
+        registry: Registry,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        origin: str,
+        keep: Retention,
     ) -> None:
-        """Take the files, whose they are among replicas, and for how many days a file is kept."""
+        """Take the files, whose they are among replicas, and how much is kept."""
         self._files = files
         self.origin = origin
         self._registry = registry
@@ -246,7 +253,9 @@ class _Recording:
         )
 
 
-def open_trail(directory: Path, registry: Registry, clock: Clock, entropy: Entropy, keep: int) -> FileTrail:
+def open_trail(
+    directory: Path, registry: Registry, clock: Clock, entropy: Entropy, keep: Retention
+) -> FileTrail:
     """Open the trail of a data directory, and begin to write.
 
     Raises:

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 MANAGEMENT_PREFIX: Final = b"/_hsmstore"
 
+_OK: Final = HTTPStatus.OK  # which looks it up each time
 _UNKNOWN: Final = "UnknownOperation"
 """The eventName of a call of no operation; CloudTrail has none."""
 
@@ -95,7 +96,7 @@ class KmsApplication:
                             agent=request.headers.get(b"user-agent", b""),
                             key_store_id=members.custom_key_store_id,
                         )
-                    return HttpResponse(HTTPStatus.OK, awsjson.head(request_id), awsjson.encode(response))
+                    return HttpResponse(_OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             return self._refused_at_first(error, request, request_id)
         return Work(partial(self._serve, operation, members, call, request))
@@ -183,7 +184,7 @@ class KmsApplication:
                 return self._forward(self._elsewhere, request, call.request_id)
             return _refused(error, call.request_id, recording)
         recording.end(response)
-        return HttpResponse(HTTPStatus.OK, awsjson.head(call.request_id), body)
+        return HttpResponse(_OK, awsjson.head(call.request_id), body)
 
     def _count(self, operation: Operation, key_store_id: str | None) -> None:
         """Count a use of a key store.

@@ -18,7 +18,7 @@ from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.clock import SystemClock
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.trail import writer
-from hsmstore.trail.files import TrailFiles, trail_files, whole_lines
+from hsmstore.trail.files import Retention, TrailFiles, trail_files, whole_lines
 from hsmstore.trail.writer import FileTrail, open_trail
 from tests.registries import REGISTRIES
 from tests.trail.schema import Record, records
@@ -56,11 +56,23 @@ def test_old_files_go(tmp_path: Path) -> None:
     with closing(TrailFiles(tmp_path)) as files:
         for day in range(5):
             files.append(b"x\n", day * DAY, lasting=False)
-        files.keep(2, 4 * DAY)
+        files.keep(Retention(2, 1_000_000), 4 * DAY)
         assert [path.name[6:14] for path in trail_files(tmp_path)] == ["19700103", "19700104", "19700105"]
-        files.keep(2, 400 * DAY)
+        files.keep(Retention(2, 1_000_000), 400 * DAY)
         assert [path.name[6:14] for path in trail_files(tmp_path)] == ["19700105"], "the open one stays"
     assert (tmp_path / "notes.jsonl").read_text() == "mine\n"
+
+
+def test_of_too_much_the_oldest_goes(tmp_path: Path) -> None:
+    """As many bytes are kept as are allowed, in whole files; the one that is written stays, however large."""
+    with closing(TrailFiles(tmp_path, size_max=10)) as files:
+        for line in range(5):
+            files.append(b"%09d\n" % line, line * DAY / 4, lasting=False)
+        for size, left in ((50, 5), (49, 4), (20, 2), (1, 1), (1, 1)):
+            files.keep(Retention(90, size), 0.0)
+            assert [path.read_bytes() for path in trail_files(tmp_path)] == [
+                b"%09d\n" % line for line in range(5 - left, 5)
+            ]
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"x" * 200_000])
@@ -87,7 +99,7 @@ def _written(directory: Path) -> list[Record]:
 
 def _opened(directory: Path, registry: SqlRegistry) -> FileTrail:
     clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
-    return open_trail(directory, registry, clock, SystemEntropy(), 90)
+    return open_trail(directory, registry, clock, SystemEntropy(), Retention(90, 1_000_000))
 
 
 def _seen(name: str = "DeleteAlias", request_id: str = "00000000-0000-4000-8000-000000000000") -> Seen:
@@ -170,7 +182,9 @@ def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
     with _registry(tmp_path) as registry:
         clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
         files = TrailFiles(tmp_path / "trail")
-        trail = FileTrail(files, registry, clock, SystemEntropy(), origin="mine", keep=1)
+        trail = FileTrail(
+            files, registry, clock, SystemEntropy(), origin="mine", keep=Retention(1, 1_000_000)
+        )
         for _ in range(10):
             trail.begin(_seen()).end()
         committed = trail.begin(_seen("EnableKey"))
