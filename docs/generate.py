@@ -2,6 +2,7 @@
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+- hsmstore.1, which is manual.py's;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from docs.manual import manual
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
 from hsmstore.domain.keystore import KeyStoreType
@@ -221,6 +223,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "differences.md": differences,
+    ROOT / "docs" / "hsmstore.1": manual,
 }
 
 

@@ -44,11 +44,12 @@ def _expected_in_wheel() -> set[str]:
         *(f"hsmstore/_data/{name}" for name in kept if name.startswith(DATA)),
         *(f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")),
         f"{INFO}/licenses/LICENSE",
+        f"hsmstore-{__version__}.data/data/share/man/man1/hsmstore.1",
     }
 
 
 def test_the_wheel_holds_the_package_and_its_data(built: Distributions) -> None:
-    """Modules, typing marker, migrations, PKCS#11 profiles and the licence: no file more, no file less."""
+    """Modules, migrations, PKCS#11 profiles, manual page, licence: no file more, no file less."""
     names = built.wheel_names()
     assert len(names) == len(set(names))
     assert set(names) == _expected_in_wheel()
