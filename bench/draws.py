@@ -10,12 +10,15 @@ from pathlib import Path
 
 from hsmstore.bootstrap import open_world
 from hsmstore.domain.profile import Profile
+from hsmstore.domain.tally import Tally
 from hsmstore.service import clusters, connect, keystores
 from hsmstore.service.shapes import KeyStoreRequest
 from hsmstore.service.world import Call, World
 from hsmstore.settings.fields import Settings
+from hsmstore.system.clock import stopwatch
 from hsmstore.wire.app import KmsApplication
-from hsmstore.wire.http import Request, Response
+from hsmstore.wire.http import Application, Request, Response
+from hsmstore.wire.metering import PROMPT, MeteredApplication
 
 DRAWS = 10_000
 OK = 200
@@ -41,7 +44,7 @@ def connected_key_store(world: World) -> str:
     return key_store_id
 
 
-def measure(application: KmsApplication, body: bytes) -> float:
+def measure(application: Application, body: bytes) -> float:
     """Return the CPU time of one draw, in µs."""
     headers = {
         b"host": b"127.0.0.1:4599",
@@ -52,7 +55,7 @@ def measure(application: KmsApplication, body: bytes) -> float:
     return measure_request(application, Request(b"POST", b"/", headers, body))
 
 
-def measure_request(application: KmsApplication, request: Request) -> float:
+def measure_request(application: Application, request: Request) -> float:
     """Return the CPU time of one draw by `request`, in µs."""
     before = time.process_time()
     for _ in range(DRAWS):
@@ -66,7 +69,8 @@ def main() -> None:
     """Serve the measurements that standard input asks for."""
     with open_world(Settings(data_dir=Path(sys.argv[1]), profile=Profile.INSTANT)) as world:
         members = {"NumberOfBytes": 32, "CustomKeyStoreId": connected_key_store(world)}
-        application = KmsApplication(world, lambda _environ, _start: [])
+        kms = KmsApplication(world, lambda _environ, _start: [])
+        application = MeteredApplication(kms, Tally(PROMPT), stopwatch)
         for _ in sys.stdin:
             print(measure(application, json.dumps(members).encode()), flush=True)
 

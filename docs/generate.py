@@ -1,7 +1,7 @@
 """Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
-- in README.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+- in README.md and observability.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
 - hsmstore.1, which is manual.py's;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
@@ -21,10 +21,12 @@ from docs.manual import manual
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
 from hsmstore.domain.keystore import KeyStoreType
+from hsmstore.metrics.catalogue import CATALOGUE
 from hsmstore.wire.operations import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = ROOT / "README.md"
+OBSERVABILITY: Final = ROOT / "docs" / "observability.md"
 MADE_BY: Final = "<!-- Made by `make docs`; changes are lost. -->"
 
 EVIDENCE: Final = ("aws_documented", "aws_recorded", "inferred", "simulator_only")
@@ -130,10 +132,28 @@ def command_help() -> str:
     return f"```\n{shown.stdout.strip()}\n```"
 
 
+def metrics() -> str:
+    """Return the metrics as a table."""
+    rows = (
+        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.meaning} |"
+        for metric in CATALOGUE
+    )
+    return "\n".join(["| Metric | Kind | Labels | What it tells |", "| --- | --- | --- | --- |", *rows])
+
+
 def readme() -> str:
     """Return the README with its generated parts made anew."""
-    text = README.read_text(encoding="utf-8")
-    for name, part in {"diagram": diagram, "operations": operations, "help": command_help}.items():
+    return _renewed(README, {"diagram": diagram, "operations": operations, "help": command_help})
+
+
+def observability() -> str:
+    """Return the page about watching a server with its table of metrics made anew."""
+    return _renewed(OBSERVABILITY, {"metrics": metrics})
+
+
+def _renewed(page: Path, parts: Mapping[str, Callable[[], str]]) -> str:
+    text = page.read_text(encoding="utf-8")
+    for name, part in parts.items():
         opening, _, rest = text.partition(f"<!-- {name}: made by `make docs` -->\n")
         closing = f"<!-- /{name} -->"
         text = (
@@ -221,6 +241,7 @@ def _page(*parts: str) -> str:
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
+    OBSERVABILITY: observability,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "differences.md": differences,
     ROOT / "docs" / "hsmstore.1": manual,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from hsmstore.bootstrap.examining import examine
+from hsmstore.bootstrap.observing import scraping
 from hsmstore.bootstrap.parts import (
     log_to_stderr,
     open_quotas,
@@ -21,20 +22,23 @@ from hsmstore.bootstrap.parts import (
 from hsmstore.bootstrap.principals import add_principal, list_principals, new_token
 from hsmstore.bootstrap.threads import keeping
 from hsmstore.bootstrap.tokens import serve_token
-from hsmstore.control.app import Health, management_application
+from hsmstore.control.app import management_application
+from hsmstore.control.health import Health
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode, Credential
+from hsmstore.domain.tally import Tally
 from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import BadSetting, Loaded
 from hsmstore.settings.fields import RELOADED, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import open_notices
-from hsmstore.system.clock import real_time
+from hsmstore.system.clock import real_time, stopwatch
 from hsmstore.system.ownership import owned
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification
+from hsmstore.wire.metering import PROMPT, MeteredApplication
 from hsmstore.wire.server import Server, require_free
 
 __all__ = [
@@ -73,15 +77,16 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
         log.warning("--auth verify without --principals: nobody is known, and every call is refused")
     if settings.iam is not IamMode.OFF and (settings.principals is None or settings.auth is AuthMode.OFF):
         log.warning("--iam %s without --principals, or with --auth off: nobody is known", settings.iam)
-    with owned(settings.data_dir), open_world(settings, serving=True) as world:
+    tally = Tally(PROMPT)
+    with owned(settings.data_dir), open_world(settings, serving=True, tally=tally) as world:
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)
-        management = management_application(world, health)
+        management = management_application(world, health, scraping(world, tally, lambda: server))
         authorization = None if settings.iam is IamMode.OFF else Authorization(world, settings.iam)
         application = KmsApplication(world, management, upstream, identification, authorization)
         server = Server(
-            application,
+            MeteredApplication(application, tally, stopwatch),
             settings.host,
             settings.port,
             settings.threads,

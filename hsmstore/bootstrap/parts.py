@@ -22,6 +22,7 @@ from hsmstore.domain.principal import (
     new_secret_access_key,
 )
 from hsmstore.domain.quotas import QuotaMode, Quotas, adjusted
+from hsmstore.domain.tally import Tally
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.faultplan import FaultPlan
@@ -44,10 +45,10 @@ _KEY_CHECK: Final = "registry/master-key"
 
 
 @contextmanager
-def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
+def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None = None) -> Iterator[World]:
     """Make a world: migrate the registry, open the master key; close everything at the end.
 
-    Only one that is `serving` keeps the trail.
+    Only one that is `serving` keeps the trail. Errors of HSMs are counted in `tally`.
 
     Raises:
         EnvironmentUnfit: registry, master key or an attestation root cannot be used.
@@ -70,7 +71,7 @@ def open_world(settings: Settings, *, serving: bool = False) -> Iterator[World]:
         certificates=X509Certificates(),
         attestation=attestation,
         registry=registry,
-        hsm=open_hsm(settings),
+        hsm=open_hsm(settings, tally),
         trail=trail,
         home=Scope(settings.account, settings.region),
         terms=Terms(
@@ -155,14 +156,16 @@ def open_clock(registry: SqlRegistry) -> SystemClock:
         return SystemClock(unit.clock(), not_before=unit.latest_change() or 0.0)
 
 
-def open_hsm(settings: Settings) -> Pkcs11Hsm:
+def open_hsm(settings: Settings, tally: Tally | None = None) -> Pkcs11Hsm:
     """Make the HSM room; nothing is loaded yet."""
+    counting = tally or Tally(())
     return Pkcs11Hsm(
         settings.data_dir / "hsm",
         monotonic,
         profile=settings.pkcs11_profile,
         module=module_of(settings),
         shared=is_shared(settings.registry_url),
+        failed=counting.hsm_error,
     )
 
 

@@ -5,12 +5,13 @@ JSON in and out, errors as on CloudHSM's wire. The routes are one table; the Ope
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import falcon
 import msgspec
 
-from hsmstore import __version__
+from hsmstore.control.health import Health, Metrics, Readiness
 from hsmstore.control.openapi import document
 from hsmstore.control.routes import PREFIX, ROUTES, Route
 from hsmstore.domain.errors import (
@@ -26,26 +27,6 @@ from hsmstore.service.world import Call, World
 log = logging.getLogger(__name__)
 
 _TYPE: Final = "application/json"
-
-
-class Health:
-    """Whether calls are served: not before everything has started, and no longer once the process drains."""
-
-    def __init__(self, world: World) -> None:
-        """Start as `starting`."""
-        self._world = world
-        self.status = "starting"
-
-    def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
-        """Answer 200 while calls are served, 503 otherwise."""
-        response.status = falcon.HTTP_200 if self.status == "ok" else falcon.HTTP_503
-        response.media = {
-            "status": self.status,
-            "version": __version__,
-            "profile": self._world.terms.profile,
-            "account": self._world.home.account,
-            "region": self._world.home.region,
-        }
 
 
 class _OpenApi:
@@ -76,14 +57,18 @@ class _Resource:
         return respond
 
 
-def management_application(world: World, health: Health) -> falcon.App[falcon.Request, falcon.Response]:
-    """Return the WSGI application."""
+def management_application(
+    world: World, health: Health, scrape: Callable[[], bytes]
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """Return the WSGI application; `scrape` gives what Prometheus reads."""
     application = falcon.App(media_type=_TYPE)
     application.add_error_handler(Exception, _answer_unexpected)
     application.add_error_handler(falcon.HTTPError, _answer_http)
     application.add_error_handler(AwsError, _answer_refusal)
     application.add_error_handler(EnvironmentUnfit, _answer_unfit)
     application.add_route(f"{PREFIX}/health", health)
+    application.add_route(f"{PREFIX}/ready", Readiness(health))
+    application.add_route(f"{PREFIX}/metrics", Metrics(scrape))
     application.add_route(f"{PREFIX}/openapi.json", _OpenApi())
     for path in dict.fromkeys(route.path for route in ROUTES):
         routes = [route for route in ROUTES if route.path == path]

@@ -60,6 +60,12 @@ def words(error: pkcs11.PKCS11Error) -> str:
     """Return the error as PKCS#11 names it, such as `CKR_PIN_INCORRECT`, with the library's text if any."""
     if type(error) is pkcs11.PKCS11Error:
         return str(error)
+    return f"{name_of(error)}: {error}" if str(error) else name_of(error)
+
+
+def name_of(error: pkcs11.PKCS11Error) -> str:
+    """Return the error's name alone, such as `CKR_PIN_INCORRECT`; `Other` where only its text could tell."""
+    if type(error) is pkcs11.PKCS11Error:
+        return "Other"
     name = "CKR_" + _WORD_START.sub("_", type(error).__name__).upper()
-    name = name.replace("RECOGNISED", "RECOGNIZED")  # python-pkcs11 spells British, PKCS#11 American
-    return f"{name}: {error}" if str(error) else name
+    return name.replace("RECOGNISED", "RECOGNIZED")  # python-pkcs11 spells British, PKCS#11 American

@@ -14,7 +14,7 @@ from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
-from hsmstore.hsm.ckr import error_code, words
+from hsmstore.hsm.ckr import error_code, name_of, words
 from hsmstore.hsm.deadline import Worker, call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
 from hsmstore.hsm.elsewhere import SessionsElsewhere
@@ -43,12 +43,14 @@ class Pkcs11Hsm:
         module: str | None = None,
         deadline: float = DEADLINE,
         shared: bool = False,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Keep the clusters' directories in `directory`, which is made when the first token is.
 
         `profile` is for the tokens made here, and `module` overrides its path. `monotonic` tells seconds
         that only grow. `deadline` is for each call to a networked module, in seconds. With `shared` other
-        replicas make tokens for the same clusters, in directories of their own.
+        replicas make tokens for the same clusters, in directories of their own. `failed` is told the name of
+        each CKR that a call ends in, but for those that `inspect` looks for.
         """
         self._directory = directory
         self._modules = directory / MODULES
@@ -57,6 +59,7 @@ class Pkcs11Hsm:
         self._module = module
         self._deadline = deadline
         self._shared = shared
+        self._failed = failed
         self._silent_until: dict[str, float] = {}
         self._elsewhere = SessionsElsewhere()
 
@@ -91,7 +94,7 @@ class Pkcs11Hsm:
         home = self._home(cluster_id)
         if home.path.exists():
             raise HsmUnavailable(f"{cluster_id} has a token already")
-        with _administration("create the token"), home.under_construction() as building:
+        with self._administration("create the token"), home.under_construction() as building:
             building.write_configuration()
             with self._started(chosen, source, building, self._line(chosen, None)) as started:
                 token = started.init_token(cluster_id, crypto_officer_pin)
@@ -133,7 +136,7 @@ class Pkcs11Hsm:
             with self._started(chosen, source, None, line) as started:
                 return started.find_token(label)
 
-        with _administration("find the token"):
+        with self._administration("find the token"):
             return reference(chosen, source, self._timed(chosen, line, find), address)
 
     def delete_token(self, cluster: Cluster) -> None:
@@ -143,7 +146,7 @@ class Pkcs11Hsm:
             EnvironmentUnfit: no permission.
 
         """
-        with _administration("delete the token"):
+        with self._administration("delete the token"):
             self._home(cluster.id).remove()
 
     def reset_password(self, cluster: Cluster, crypto_officer_pin: str, password: str) -> None:
@@ -154,7 +157,7 @@ class Pkcs11Hsm:
             EnvironmentUnfit: no module, no space, no permission.
 
         """
-        with _administration("reset the password"):
+        with self._administration("reset the password"):
             route = self._route(cluster)
             if route is None:
                 raise HsmUnavailable(f"reset the password: {cluster.id} has no token")
@@ -174,8 +177,13 @@ class Pkcs11Hsm:
 
         """
         try:
-            return self._connect(cluster, password, Term(lease, self._monotonic))
+            return self._connect(cluster, password, Term(lease, self._monotonic, self._failed))
+        except ConnectFailed as error:
+            if isinstance(error.__cause__, pkcs11.PKCS11Error):
+                self._failed(name_of(error.__cause__))
+            raise
         except pkcs11.PKCS11Error as error:
+            self._failed(name_of(error))
             raise ConnectFailed(error_code(error), words(error)) from error
         except HsmTimedOut as error:
             raise ConnectFailed(ConnectionErrorCode.NETWORK_ERRORS, error.reason, silent=True) from error
@@ -213,7 +221,7 @@ class Pkcs11Hsm:
         route = self._route(cluster)
         if route is None or not route.profile.creates_tokens:
             raise HsmUnavailable(f"{cluster.id} has no token that was made here")
-        with _administration("copy the token"), token_files(route):
+        with self._administration("copy the token"), token_files(route):
             route.home.copy_to(self._home(backup_id))
 
     def restore(self, backup_id: str, cluster_id: str) -> None:
@@ -227,12 +235,12 @@ class Pkcs11Hsm:
         copy = self._home(backup_id)
         if copy.token_object() is None:
             raise HsmUnavailable(f"{backup_id} holds no token")
-        with _administration("restore the token"):
+        with self._administration("restore the token"):
             copy.copy_to(self._home(cluster_id))
 
     def delete_backup(self, backup_id: str) -> None:
         """Remove a backup's copy. Idempotent."""
-        with _administration("delete the backup"):
+        with self._administration("delete the backup"):
             self._home(backup_id).remove()
 
     def inspect(
@@ -332,6 +340,25 @@ class Pkcs11Hsm:
             finally:
                 line.close()
 
+    @contextmanager
+    def _administration(self, doing: str) -> Iterator[None]:
+        """Say what did not work and in whose words.
+
+        Raises:
+            HsmUnavailable: the module refused.
+            EnvironmentUnfit: the file system did.
+
+        """
+        try:
+            yield
+        except pkcs11.PKCS11Error as error:
+            self._failed(name_of(error))
+            raise HsmUnavailable(f"{doing}: {words(error)}") from error
+        except OSError as error:
+            raise EnvironmentUnfit(
+                f"Cannot {doing}: {error}", "check space and permissions of the data directory"
+            ) from error
+
     def _timed(self, profile: Profile, line: Line, function: Callable[[], Result]) -> Result:
         return call_once(function, self._deadline, line) if profile.networked else function()
 
@@ -360,22 +387,3 @@ class Pkcs11Hsm:
         override = self._module if profile.name == self._profile else None
         line = self._line(profile, cluster.token.address)
         return Route(cluster.token, profile, home, override, line) if home.path.is_dir() else None
-
-
-@contextmanager
-def _administration(doing: str) -> Iterator[None]:
-    """Say what did not work and in whose words.
-
-    Raises:
-        HsmUnavailable: the module refused.
-        EnvironmentUnfit: the file system did.
-
-    """
-    try:
-        yield
-    except pkcs11.PKCS11Error as error:
-        raise HsmUnavailable(f"{doing}: {words(error)}") from error
-    except OSError as error:
-        raise EnvironmentUnfit(
-            f"Cannot {doing}: {error}", "check space and permissions of the data directory"
-        ) from error

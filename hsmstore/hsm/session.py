@@ -14,7 +14,7 @@ from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.mechanisms import lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmUnavailable
 from hsmstore.domain.tokenkeys import Sealed, TokenKey
-from hsmstore.hsm.ckr import error_code, words
+from hsmstore.hsm.ckr import error_code, name_of, words
 from hsmstore.hsm.directory import ClusterDirectory
 from hsmstore.hsm.keys import KeyObjects
 from hsmstore.hsm.module import Module
@@ -28,10 +28,14 @@ SELF_TEST_LENGTH: Final = 32  # bytes
 
 
 class Term(NamedTuple):
-    """How long a session may be drawn from: no longer than the lease, by a clock whose seconds only grow."""
+    """How long a session may be drawn from: no longer than the lease, by a clock whose seconds only grow.
+
+    `failed` is told the name of each CKR that a call ends in.
+    """
 
     lease: Lease
     monotonic: Callable[[], float]
+    failed: Callable[[str], None]
 
 
 class Session:
@@ -65,7 +69,7 @@ class Session:
         self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
-        self._lease, self._monotonic = term
+        self._lease, self._monotonic, self._failed = term
         self._probe_due = self._monotonic() + PROBE_INTERVAL
         self._look_due = 0.0
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
@@ -181,6 +185,7 @@ class Session:
                     self._session.set_pin(old, new)
                     self._directory.back_up()
             except pkcs11.PKCS11Error as error:
+                self._failed(name_of(error))
                 raise HsmUnavailable(f"C_SetPIN: {words(error)}") from error
             except OSError as error:
                 raise HsmUnavailable(f"token.object or its copy: {error}") from error
@@ -217,6 +222,7 @@ class Session:
                     if (now := self._monotonic()) >= self._look_due:
                         self._look(now)
             except pkcs11.PKCS11Error as error:
+                self._failed(name_of(error))
                 raise HsmUnavailable(f"{name}: {words(error)}") from error
             except FileNotFoundError as error:
                 raise HsmUnavailable(f"the token is gone: {error}") from error

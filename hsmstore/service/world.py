@@ -65,6 +65,7 @@ class Gate:
     def __init__(self) -> None:
         self._connections: dict[tuple[Scope, str], HsmConnection] = {}
         self.find = self._connections.get
+        self.count = self._connections.__len__
 
     def open(self, scope: Scope, key_store_id: str, connection: HsmConnection) -> None:
         """Let draws through to `connection`."""

@@ -49,6 +49,7 @@ from hsmstore.storage.rows import (
     key_store_row,
     subnet_rows,
 )
+from hsmstore.storage.tallyunit import SqlTallyUnit
 from hsmstore.storage.trailunit import SqlTrailUnit
 
 _store = key_stores.c
@@ -165,7 +166,7 @@ class SqlRegistry:
         self._renewer.dispose()
 
 
-class SqlUnit(SqlKeyUnit, SqlTrailUnit):
+class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit):
     """The Unit of one open transaction. It belongs to the thread that opened it.
 
     `notices` gathers what it has changed.

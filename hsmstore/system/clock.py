@@ -13,6 +13,10 @@ monotonic: Final[Callable[[], float]] = partial(time.clock_gettime, _MONOTONIC)
 """Return seconds that only grow, a machine's sleep included: a lease does not wait for a lid to be opened."""
 
 
+stopwatch: Final[Callable[[], float]] = time.perf_counter
+"""Return seconds that only grow, to measure short times by; it is the cheapest clock."""
+
+
 def real_time() -> float:
     """Return the machine's time, in seconds since the epoch."""
     return time.time()

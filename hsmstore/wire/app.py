@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 MANAGEMENT_PREFIX: Final = b"/_hsmstore"
 
 _OK: Final = HTTPStatus.OK  # which looks it up each time
-_UNKNOWN: Final = "UnknownOperation"
+UNKNOWN: Final = "UnknownOperation"
 """The eventName of a call of no operation; CloudTrail has none."""
 
 _BY_TARGET: Final = {target.encode(): operation for target, operation in OPERATIONS.items()}
@@ -226,7 +226,7 @@ class KmsApplication:
         scope, caller = self._identity_if_known(request)
         seen = Seen(
             self._world.clock.now(),
-            _UNKNOWN if operation is None else operation.name,
+            UNKNOWN if operation is None else operation.name,
             operation is None or operation.read_only,
             scope,
             request_id,

@@ -77,6 +77,14 @@ class Server:
         threads = self._reserved if work.reserved else self._threads
         return threads.submit(lambda: self._do(work, done))
 
+    def waiting(self) -> dict[str, int]:
+        """Return how many calls are in the threads or wait for one, by the kind of threads."""
+        return {"calls": self._threads.owed, "reserved": self._reserved.owed}
+
+    def connected(self) -> int:
+        """Return how many clients are connected."""
+        return len(self.connections)
+
     def _do(self, work: Work, done: Callable[[Response | None], None]) -> None:
         response = work.run()
         try:

@@ -32,6 +32,11 @@ class Threads:
         self._calls.put(call)
         return True
 
+    @property
+    def owed(self) -> int:
+        """How many calls are under way and waiting."""
+        return self._owed
+
     def end(self) -> None:
         """End each thread after the calls that came before."""
         for _ in range(self._count):

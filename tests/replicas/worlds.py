@@ -145,6 +145,12 @@ class Estate:
             url=self.url,
         )
 
+    def lock_out(self) -> None:
+        """Let nobody connect to the registry any more, and end the connections that there are."""
+        name = self.url.rpartition("/")[2]
+        self._postgres.execute("UPDATE pg_database SET datallowconn = false WHERE datname = %s", name)
+        self._postgres.cut(self.url)
+
     def holders(self) -> set[str]:
         """Return which leases hold a store."""
         return {row[0] for row in self._postgres.execute("SELECT replica_id FROM holds", url=self.url)}

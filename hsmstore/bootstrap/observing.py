@@ -1,0 +1,45 @@
+"""What a server tells of itself, put together."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hsmstore import __version__
+from hsmstore.domain.tally import Tally
+from hsmstore.service.world import World
+
+
+class Sockets(Protocol):
+    """What is asked of the HTTP server."""
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many calls are in the threads or wait for one, by the kind of threads."""
+
+    def connected(self) -> int:
+        """Return how many clients are connected."""
+
+
+def scraping(world: World, tally: Tally, server: Callable[[], Sockets]) -> Callable[[], bytes]:
+    """Return what makes a scrape. Until the first one the library is not loaded: most servers see none."""
+    made: list[Callable[[], bytes]] = []
+
+    def scrape() -> bytes:
+        if not made:
+            from hsmstore.metrics.exposition import Exposition, Standing  # noqa: PLC0415  # see above
+
+            standing = Standing(
+                sessions=world.gate.count,
+                waiting=server().waiting,
+                connections=server().connected,
+                lease=lambda: _lease(world),
+                build=lambda: (__version__, world.terms.profile.value),
+            )
+            made.append(Exposition(tally, world.registry, standing).text)
+        return made[0]()
+
+    return scrape
+
+
+def _lease(world: World) -> float | None:
+    """Return how many seconds are left of the lease, if there is one that can lapse."""
+    replica = world.replica
+    return replica.lease.ends - replica.monotonic() if replica.shared else None
