@@ -114,6 +114,12 @@ def drawn(drawers: list[Drawer]) -> int:
     return sum(len(drawer.draws.octets) // 32 for drawer in drawers)
 
 
+def draw_until(drawers: list[Drawer], goal: int) -> None:
+    """Wait until so many draws have given bytes, for as long as there are more and more of them."""
+    while (before := drawn(drawers)) < goal:
+        assert comes_true(lambda before=before: drawn(drawers) > before), before  # type: ignore[misc]  # bound now
+
+
 def test_every_replica_serves_every_store(town: Town) -> None:
     """What one replica connects the others draw from; what one disconnects none does, once that is seen."""
     store = town.stores[0]
@@ -140,10 +146,10 @@ def test_no_byte_out_of_turn(town: Town, *, endurance: bool) -> None:
         client.start()
     try:
         for turn in range(harms):
-            goal = drawn(drawers) + wanted // (harms + 1)
-            assert comes_true(lambda goal=goal: drawn(drawers) >= goal)  # type: ignore[misc]  # bound now
+            log.info("turn %d of %d: %d draws", turn, harms, drawn(drawers))
+            draw_until(drawers, drawn(drawers) + wanted // (harms + 1))
             town.harm(turn)
-        assert comes_true(lambda: drawn(drawers) >= wanted)
+        draw_until(drawers, wanted)
     finally:
         for client in [*drawers, *movers]:
             client.stop()
