@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from hsmstore.bootstrap.door import open_guard
 from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.observing import scraping
 from hsmstore.bootstrap.parts import (
@@ -24,6 +25,7 @@ from hsmstore.bootstrap.threads import keeping
 from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.control.app import management_application
 from hsmstore.control.health import Health
+from hsmstore.domain.door import Door
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode, Credential
 from hsmstore.domain.tally import Tally
@@ -82,9 +84,13 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)
-        management = management_application(world, health, scraping(world, tally, lambda: server))
+        management = management_application(
+            world, health, open_guard(settings), scraping(world, tally, lambda: server)
+        )
         authorization = None if settings.iam is IamMode.OFF else Authorization(world, settings.iam)
-        application = KmsApplication(world, management, upstream, identification, authorization)
+        application = KmsApplication(
+            world, management, upstream, identification, authorization, door=Door(settings.allow_host)
+        )
         server = Server(
             MeteredApplication(application, tally, stopwatch),
             settings.host,

@@ -25,7 +25,8 @@ from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.ownership import owned
-from hsmstore.system.principals import FilePrincipals, is_open_to_others
+from hsmstore.system.principals import FilePrincipals
+from hsmstore.system.secretfile import is_open_to_others
 
 
 def examine(settings: Settings, *, fix: bool = False) -> list[Finding]:

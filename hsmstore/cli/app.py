@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -28,6 +29,7 @@ from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
 from hsmstore.cli.scenario import command as scenario_command
+from hsmstore.cli.token import token_for
 from hsmstore.settings import checked
 from hsmstore.settings.environment import (
     CREDENTIAL_VARIABLES,
@@ -106,6 +108,14 @@ def root(
     account: Annotated[
         str | None, typer.Option(metavar="ACCOUNT", help="The account to speak for: twelve digits.")
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The token of the management API, instead of HSMSTORE_TOKEN. Of a simulator on this machine"
+            " it is found in the data directory.",
+        ),
+    ] = None,
     *,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -115,7 +125,9 @@ def root(
     if context.invoked_subcommand is None:
         screen.line(context.get_help())
         raise typer.Exit
-    context.obj = _invocation({"--endpoint": endpoint, "--region": region, "--account": account})
+    file = None if token_file is None else str(token_file)
+    typed = {"--endpoint": endpoint, "--region": region, "--account": account, "--token-file": file}
+    context.obj = _invocation(typed)
 
 
 def _invocation(typed: Mapping[str, str | None]) -> Invocation:
@@ -130,12 +142,14 @@ def _invocation(typed: Mapping[str, str | None]) -> Invocation:
     endpoint_source, endpoint = _first(everything, "--endpoint", ENDPOINT_VARIABLE)
     region_source, region = _first(everything, "--region", *REGION_VARIABLES)
     account = given.get("--account")
+    where = LOCAL_ENDPOINT if endpoint is None else endpoint
     simulator = Simulator(
-        LOCAL_ENDPOINT if endpoint is None else endpoint,
+        where,
         named_by=endpoint_source,
         account=None if account is None else checked("account", account, "--account"),
         region=None if region is None else checked("region", region, region_source),
         credentials=_credentials(everything) if account is None else None,
+        token=token_for(where, given.get("--token-file"), everything),
     )
     return Invocation(simulator, endpoint_chosen=endpoint is not None, given=list(given))
 

@@ -23,6 +23,7 @@ class Simulator(simulator.Simulator):
         account: str | None = None,
         region: str | None = None,
         credentials: Credentials | None = None,
+        token: str | None = None,
         named_by: str = "--endpoint",
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -32,7 +33,7 @@ class Simulator(simulator.Simulator):
 
         """
         try:
-            super().__init__(endpoint, account=account, region=region, credentials=credentials)
+            super().__init__(endpoint, account=account, region=region, credentials=credentials, token=token)
         except ValueError as error:
             raise BadSetting(f"{named_by}: {error}") from error
 

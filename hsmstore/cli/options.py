@@ -66,7 +66,7 @@ def option(name: str, kind: Any, *declarations: str, **about: Any) -> inspect.Pa
 # Settings.
 
 METAVAR_MAX: Final = 40
-_LISTS: Final = {"attestation_root": "FILE|aws", "quota_rate": "QUOTA=RATE"}
+_LISTS: Final = {"allow_host": "NAME", "attestation_root": "FILE|aws", "quota_rate": "QUOTA=RATE"}
 _METAVARS: Final = {int: "NUMBER", str: "TEXT", Path: "PATH"}
 
 

@@ -63,7 +63,8 @@ def welcome(settings: Settings, base_url: str, own: Credential | None, *, as_jso
     """
     credentials = None if own is None else Credentials(own.access_key_id, own.secret_access_key)
     try:
-        found = _look(Simulator(base_url, credentials=credentials), settings)
+        token = settings.management_token_file.read_text(encoding="ascii").strip()
+        found = _look(Simulator(base_url, credentials=credentials, token=token), settings)
         if as_json:
             screen.document(_as_json(settings, base_url, found))
         else:

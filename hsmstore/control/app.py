@@ -11,9 +11,11 @@ from typing import Any, Final
 import falcon
 import msgspec
 
+from hsmstore.control.guard import Guarded
 from hsmstore.control.health import Health, Metrics, Readiness
 from hsmstore.control.openapi import document
 from hsmstore.control.routes import PREFIX, ROUTES, Route
+from hsmstore.domain.door import Guard
 from hsmstore.domain.errors import (
     AwsError,
     CloudHsmInternalFailureException,
@@ -58,10 +60,13 @@ class _Resource:
 
 
 def management_application(
-    world: World, health: Health, scrape: Callable[[], bytes]
+    world: World, health: Health, guard: Guard, scrape: Callable[[], bytes]
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """Return the WSGI application; `scrape` gives what Prometheus reads."""
-    application = falcon.App(media_type=_TYPE)
+    """Return the WSGI application; `scrape` gives what Prometheus reads.
+
+    Behind `guard` lies every path but those that `control.guard` names.
+    """
+    application = falcon.App(media_type=_TYPE, middleware=Guarded(guard))
     application.add_error_handler(Exception, _answer_unexpected)
     application.add_error_handler(falcon.HTTPError, _answer_http)
     application.add_error_handler(AwsError, _answer_refusal)

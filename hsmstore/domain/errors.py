@@ -59,6 +59,21 @@ class RequestEntityTooLargeException(AwsError):
     status = 413
 
 
+# The door, which AWS does not have: refused whatever is asked for.
+
+
+class HostNotAllowedException(AwsError):
+    """The request names a host that is not this server."""
+
+    status = 403
+
+
+class OriginNotAllowedException(AwsError):
+    """The request comes from a web page that is not this server's."""
+
+    status = 403
+
+
 # Custom key stores.
 
 
@@ -324,6 +339,13 @@ class DependencyTimeoutException(AwsError):
 class CloudHsmInvalidRequestException(AwsError):
     """The management request cannot be carried out as it stands."""
 
+    text_member = "Message"
+
+
+class CloudHsmAccessDeniedException(AwsError):
+    """The management API wants its token. AWS answers 400; a browser asks for more at 401."""
+
+    status = 401
     text_member = "Message"
 
 

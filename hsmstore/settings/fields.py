@@ -11,13 +11,14 @@ from msgspec import Meta
 
 from hsmstore.domain.attestation import Root
 from hsmstore.domain.checkpoints import Checkpoint
+from hsmstore.domain.door import HOST_PATTERN
 from hsmstore.domain.lease import LEASE
 from hsmstore.domain.masking import mask
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.quotas import RATES, QuotaMode
-from hsmstore.settings.environment import PREFIX, default_data_dir, environment
+from hsmstore.settings.environment import PREFIX, TOKEN_FILE, default_data_dir, environment
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Address to listen on.", min_length=1, extra={"allowed": "a host name or address"}),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(description="TCP port to listen on.", ge=1, le=65535)] = 4599
+    allow_host: Annotated[
+        tuple[Annotated[str, Meta(pattern=HOST_PATTERN)], ...],
+        Meta(
+            description="Further name that requests may call this server by; .NAME for all below it, "
+            "* for any; repeatable.",
+            min_length=1,
+            extra={"allowed": "a host name such as hsmstore or .example.com, once or several times"},
+        ),
+    ] = ()
     data_dir: Annotated[
         Path, Meta(description="Directory of the registry, the tokens and the master key.")
     ] = msgspec.field(default_factory=lambda: default_data_dir(environment()))
@@ -63,6 +73,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    token_file: (
+        Annotated[
+            Path,
+            Meta(
+                description="File of the token of the management API and the console, made where it is "
+                "missing; without it, management.token in the data directory."
+            ),
+        ]
+        | None
+    ) = None
+    trust_local: Annotated[
+        bool,
+        Meta(
+            description="Let who is on this machine use the management API without the token, as long as "
+            "the server listens on loopback only."
+        ),
+    ] = True
     lease: Annotated[
         int,
         Meta(
@@ -174,6 +201,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def registry_url(self) -> str:
         """The registry's SQLAlchemy URL, whether it was set or not."""
         return self.database_url or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
+
+    @property
+    def management_token_file(self) -> Path:
+        """The file of the token, whether it was set or not."""
+        return self.token_file or self.data_dir / TOKEN_FILE
 
     def masked(self) -> "Settings":
         """Return these settings without the secrets in them, to be shown."""

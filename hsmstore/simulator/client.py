@@ -19,6 +19,7 @@ class Simulator(Doors):
         account: str | None = None,
         region: str | None = None,
         credentials: Credentials | None = None,
+        token: str | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -27,7 +28,9 @@ class Simulator(Doors):
             ValueError: `endpoint` is no http(s) URL.
 
         """
-        super().__init__(endpoint, account=account, region=region, credentials=credentials, timeout=timeout)
+        super().__init__(
+            endpoint, account=account, region=region, credentials=credentials, token=token, timeout=timeout
+        )
         self.clock = Clock(self)
         self.faults = Faults(self)
 

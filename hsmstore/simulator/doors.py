@@ -47,7 +47,7 @@ class Doors:
     """A simulator's two doors: KMS's own wire, and the management API.
 
     `account` and `region` are sent only when given; the server has its own. With `credentials` calls of KMS
-    are signed.
+    are signed. `token` opens the management API of a simulator that asks for it.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Doors:
         account: str | None = None,
         region: str | None = None,
         credentials: Credentials | None = None,
+        token: str | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -77,6 +78,7 @@ class Doors:
         self.region = region
         self._host = host
         self._credentials = credentials
+        self._token = token
         self._netloc = url.netloc.rpartition("@")[2]
         self._timeout = timeout
         self._connection = HTTPSConnection if url.scheme == "https" else HTTPConnection
@@ -100,9 +102,11 @@ class Doors:
         """Call the management API at /_hsmstore/<path>; a GET sends its members as the query."""
         target = "/_hsmstore/" + "/".join(quote(part, safe="", errors="replace") for part in path)
         given = _present(members)
+        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         if method == "GET":
-            return self._call(method, f"{target}?{urlencode(given)}" if given else target, {}, None)
-        return self._call(method, target, {"Content-Type": "application/json"}, json.dumps(given))
+            return self._call(method, f"{target}?{urlencode(given)}" if given else target, headers, None)
+        headers["Content-Type"] = "application/json"
+        return self._call(method, target, headers, json.dumps(given))
 
     @property
     def scope(self) -> dict[str, str | None]:

@@ -14,13 +14,12 @@ Name and Account are required. Each policy is a document, or the path of one, re
 import fcntl
 import logging
 import os
-import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +29,7 @@ from hsmstore.domain.policy.document import Kind, parse
 from hsmstore.domain.policy.patterns import Malformed
 from hsmstore.domain.ports import Entropy
 from hsmstore.domain.principal import Caller, Credential, Principal, PrincipalType
+from hsmstore.system.secretfile import is_open_to_others
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,6 @@ Account = Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")]
 AccessKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{16,128}\Z")]
 SessionName = Annotated[str, Meta(pattern=r"^[\w+=,.@-]{2,64}\Z")]
 Text = Annotated[str, Meta(min_length=1)]
-
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class _Entry(msgspec.Struct, rename="pascal", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -200,11 +198,6 @@ def _checked(policy: dict[str, Any], path: Path) -> str:
     except Malformed as error:
         raise EnvironmentUnfit(f"{path} holds a policy that is none: {error.reason}", "mend it") from error
     return text
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Tell whether another user than the owner may do anything with the file."""
-    return bool(path.stat().st_mode & _OTHERS)
 
 
 @contextmanager

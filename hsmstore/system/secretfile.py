@@ -1,6 +1,7 @@
 """Secrets that are made up once and kept in files of their own, for people and their commands to read."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -26,3 +27,8 @@ def kept_secret(path: Path, entropy: Entropy) -> str:
             os.fsync(file.fileno())
         draft.rename(path)
     return path.read_text(encoding="ascii").strip()
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Tell whether another user than the owner may do anything with the file."""
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -1,8 +1,8 @@
 """The KMS endpoint, `POST /`: from a request to a response.
 
-The pipeline's order is the precedence of errors: size of the body, operation, caller, quotas, types and
-constraints, the keys that are named, permissions, then the service's own refusals. All of them leave through
-`_refused`.
+The pipeline's order is the precedence of errors: the door, size of the body, operation, caller, quotas, types
+and constraints, the keys that are named, permissions, then the service's own refusals. All of them leave
+through `_refused`.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hsmstore.domain.door import Door
 from hsmstore.domain.errors import (
     AwsError,
     EnvironmentUnfit,
@@ -60,8 +61,13 @@ class KmsApplication:
         upstream: Upstream | None = None,
         identification: Identification | None = None,
         authorization: Authorization | None = None,
+        *,
+        door: Door | None = None,
     ) -> None:
-        """Take the world, who serves the rest, who tells who calls, and who may; without, everybody may."""
+        """Take the world, who serves the rest, who tells who calls, and who may; without, everybody may.
+
+        `door` turns requests away before anything else looks at them.
+        """
         self._world = world
         self._elsewhere = None if upstream is None else Elsewhere(world, upstream)
         self._trail = world.trail
@@ -69,9 +75,13 @@ class KmsApplication:
         self._identification = identification or Identification(world.home)
         self._authorization = authorization
         self._new_request_id = Uuids(world.entropy.public_bits).new
+        self._turned_away = (door or Door()).refusal
 
     def begin(self, request: Request) -> HttpResponse | Work:
         """Answer what waits for nothing; return the rest as work."""
+        turned_away = self._turned_away(request.headers)
+        if turned_away is not None:
+            return self._turn_away(turned_away, request)
         if request.target.startswith(MANAGEMENT_PREFIX):
             return Work(partial(wsgi.run, self._management, request), reserved=True)
         request_id = self._new_request_id()
@@ -100,6 +110,13 @@ class KmsApplication:
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             return self._refused_at_first(error, request, request_id)
         return Work(partial(self._serve, operation, members, call, request))
+
+    def _turn_away(self, why: AwsError, request: Request) -> HttpResponse:
+        """Refuse what the door does; of calls that were meant for KMS there is a record."""
+        request_id = self._new_request_id()
+        if _is_awsjson(request):
+            return self._refused_early(why, request_id, request)
+        return _refused(why, request_id)
 
     def _refused_at_first(self, error: Exception, request: Request, request_id: str) -> HttpResponse | Work:
         """Refuse, unless the caller may have become known, or another emulator may know better."""

@@ -47,6 +47,7 @@ def _environ(request: Request) -> Environ:
         "SERVER_NAME": variables.get("HTTP_HOST", "").partition(":")[0] or "localhost",
         "SERVER_PORT": variables.get("HTTP_HOST", "").partition(":")[2] or "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": request.source,
         "CONTENT_LENGTH": str(length),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",

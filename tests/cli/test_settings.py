@@ -17,10 +17,13 @@ pytestmark = pytest.mark.sqlite  # no registry is met
 SAMPLES: dict[str, tuple[str, object]] = {
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - compared, never bound
     "port": ("4600", 4600),
+    "allow_host": (".example.com", (".example.com",)),
     "data_dir": ("/srv/hsm", Path("/srv/hsm")),
     "database_url": ("postgresql://host/name", "postgresql://host/name"),
     "upstream": ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     "master_key": ("/srv/master.key", Path("/srv/master.key")),
+    "token_file": ("/srv/token", Path("/srv/token")),
+    "trust_local": ("false", False),
     "lease": ("9", 9),
     "threads": ("8", 8),
     "demo": ("false", False),
@@ -42,10 +45,13 @@ SAMPLES: dict[str, tuple[str, object]] = {
 BAD = {
     "host": "",
     "port": "65536",
+    "allow_host": "hsm store",
     "data_dir": "",
     "database_url": "registry.sqlite3",
     "upstream": "127.0.0.1:5000",
     "master_key": "",
+    "token_file": "",
+    "trust_local": "perhaps",
     "lease": "0",
     "threads": "0",
     "demo": "perhaps",

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hsmstore.bootstrap.observing import scraping
 from hsmstore.control.app import management_application
 from hsmstore.control.health import Health
+from hsmstore.domain.door import Guard
 from hsmstore.domain.tally import Tally
 from hsmstore.service import replica as steps
 from tests.replicas.worlds import LEASE, Estate, Replica
@@ -34,7 +35,8 @@ class Asked:
     def __init__(self, replica: Replica) -> None:
         self.health = Health(replica.world)
         scrape = scraping(replica.world, Tally(()), Sockets)
-        self._client = TestClient(management_application(replica.world, self.health, scrape))
+        application = management_application(replica.world, self.health, Guard("0" * 32), scrape)
+        self._client = TestClient(application, headers={"Host": "localhost"})
 
     def get(self, path: str) -> tuple[int, Any]:
         """Return status and answer."""
