@@ -7,7 +7,7 @@ IN_TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the targets share one environment and one apt
-.PHONY: help setup setup-tests serve demo test check format docs dist bench endurance lock clean
+.PHONY: help setup setup-tests serve demo test check format docs dist sbom bench endurance lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ dist: setup ## build the wheel and the source distribution into dist/
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build
 
+sbom: setup ## write the bill of materials of a server into dist/ (CycloneDX)
+	@$(BIN)/python deploy/sbom.py
+
 bench: setup-tests ## measure
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -57,12 +60,15 @@ endurance: setup-tests ## the long runs, at their full length
 	@$(BIN)/python -m bench.soak
 
 # The lock holds what pip installs, not the tool that resolves it: that one is borrowed for the moment.
+# deploy/ has the part of it that a server needs.
 lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for newer versions)
 	@set -e; uv=$$(command -v uv) || { \
 	    away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; uv=$$away/bin/uv; \
 	    $(BIN)/python -m venv "$$away"; "$$away/bin/pip" install --quiet uv; }; \
 	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test \
-	    --no-header --no-annotate $(ARGS) -o requirements.lock pyproject.toml
+	    --no-header --no-annotate $(ARGS) -o requirements.lock pyproject.toml; \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra postgres \
+	    --no-header --no-annotate --constraint requirements.lock -o deploy/requirements.lock pyproject.toml
 
 clean: ## remove the environment and everything generated (no data directory)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -22,6 +22,7 @@ def _locked(lock: str) -> list[tuple[Requirement, int]]:
 
 
 LOCKED = _locked((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+SERVERS = _locked((ROOT / "deploy" / "requirements.lock").read_text(encoding="utf-8"))
 
 
 def _unpinned(locked: list[tuple[Requirement, int]]) -> list[str]:
@@ -35,6 +36,21 @@ def _unpinned(locked: list[tuple[Requirement, int]]) -> list[str]:
 def test_every_requirement_is_pinned_and_hashed() -> None:
     """Each line names one version and the hashes of its files."""
     assert _unpinned(LOCKED) == []
+    assert _unpinned(SERVERS) == []
+
+
+def test_a_server_has_what_the_tests_have_met() -> None:
+    """The lock of deploy/ is the part of the whole one that a server and PostgreSQL's driver need."""
+    tried = {requirement.name: (requirement.specifier, hashes) for requirement, hashes in LOCKED}
+    assert {
+        requirement.name
+        for requirement, hashes in SERVERS
+        if tried.get(requirement.name) != (requirement.specifier, hashes)
+    } == set()
+    names = {canonicalize_name(requirement.name) for requirement, _ in SERVERS}
+    asked = [*PROJECT["dependencies"], *EXTRAS["postgres"]]
+    assert {canonicalize_name(Requirement(text).name) for text in asked} - names == set()
+    assert names.isdisjoint({"pytest", "boto3", "mypy"})
 
 
 @pytest.mark.parametrize("lock", ["msgspec==0.20\n", "msgspec>=0.20 \\\n    --hash=sha256:00\n"])
