@@ -5,10 +5,17 @@ it is answered. Python's sqlite3 would begin transactions too late for a consist
 documentation advises, its own control is switched off and BEGIN is sent from here: deferred for a reader,
 IMMEDIATE for a writer, which so waits for its turn instead of failing when it first writes. (`autocommit`,
 the newer cure, came with Python 3.12 and knows no IMMEDIATE.)
+
+The index of SQLite's log is a file in memory, and the first reader behind a commit writes to it. Where the
+disk has become read-only meanwhile, the kernel answers that with SIGBUS, which ends the process. So whoever
+has committed is also the first to read. (A commit under way, or the last close, can still meet it.
+`unix-excl`, which has no such file, would keep `doctor` and everybody else from looking at the registry of
+a running server.)
 """
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -127,6 +134,9 @@ def _open_sqlite(url: URL, purpose: Purpose, patience: float) -> Engine:
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(manner.begin)
 
+    if purpose is Purpose.WRITE:
+        event.listen(engine, "checkin", _read_first)
+
     @event.listens_for(engine, "handle_error")
     def translate(context: ExceptionContext) -> Exception | None:
         code = getattr(context.original_exception, "sqlite_errorcode", None)
@@ -145,6 +155,13 @@ def _to_wal(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
             raise
+
+
+def _read_first(connection: sqlite3.Connection | None, _record: object) -> None:
+    """Read what a writer has committed, before its call is answered: then no reader has to write."""
+    if connection is not None:
+        with suppress(sqlite3.Error):  # there is nothing to lose: the next reader tries it again
+            connection.execute("PRAGMA schema_version").fetchone()
 
 
 def _sqlite_error(code: int, place: str, purpose: Purpose) -> Exception | None:

@@ -1,6 +1,8 @@
 """A file that is no registry, or cannot be used, is refused unharmed, with what is wrong with it."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -63,6 +65,41 @@ def test_a_locked_database_is_refused_after_a_while(
 def test_a_read_only_database_is_refused(path: Path) -> None:
     """Found at the start, not at the first write; `mode=ro` binds root too, as a read-only disk does."""
     assert "is read-only" in refusal(f"sqlite:///file:{path}?mode=ro&uri=true").reason
+
+
+READER = """
+import sys
+from hsmstore.storage.registry import SqlRegistry
+from tests.storage.entities import SCOPE, store
+
+registry = SqlRegistry(sys.argv[1])
+with registry.reading() as unit:
+    assert unit.key_stores(SCOPE) == []
+with registry.writing() as unit:
+    unit.add_key_store(store())
+print("written", flush=True)
+assert sys.stdin.readline() == "read\\n"
+with registry.reading() as unit:
+    print(len(unit.key_stores(SCOPE)), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_is_committed_can_be_read_when_the_disk_is_read_only(url: str, path: Path) -> None:
+    """A reader writes nothing, not even to the log's index in memory: the kernel would end it by SIGBUS."""
+    upgrade(url)
+    command = [sys.executable, "-c", READER, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        subprocess.run(["sync", "--file-system", path], check=True)  # a clean page is asked for anew
+        subprocess.run(["chattr", "-R", "+i", path.parent], check=True)
+        process.stdin.write("read\n")
+        process.stdin.flush()
+        read = process.stdout.readline()
+        subprocess.run(["chattr", "-R", "-i", path.parent], check=True)
+    assert read == "1\n"
 
 
 def test_a_directory_in_its_place_is_refused(url: str, path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from hsmstore.storage.registry import SqlRegistry
 from tests.server import Server, running
 from tests.wire.failing import NEW_PASSWORD, Played
 from tests.wire.refusals import refusal
@@ -54,6 +56,20 @@ def immutable(path: Path) -> Iterator[None]:
     subprocess.run(["chattr", "-R", "+i", path], check=True)
     yield
     subprocess.run(["chattr", "-R", "-i", path], check=True)
+
+
+def rest(server: Server) -> None:
+    """Wait until the trail has crossed out in the registry what it has written: then no commit is under way.
+
+    SQLite cannot survive that nothing can be written in the middle of one (hsmstore/storage/engine.py).
+    """
+    origin = (server.data_dir / "trail" / "origin").read_text()
+    with closing(SqlRegistry(server.registry_url)) as registry:
+        while True:
+            with registry.reading() as unit:
+                if not unit.records(origin):
+                    return
+            threading.Event().wait(0.02)
 
 
 @pytest.mark.sqlite
@@ -128,6 +144,7 @@ def test_a_read_only_data_directory(tmp_path: Path) -> None:
     with running(tmp_path / "data", "--profile", "instant") as server:
         played, other = Played(server, "sound"), Played(server, "other")
         played.works()
+        rest(server)
         with immutable(server.data_dir):
             assert len(played.draw()) == 16
             assert played.state() == ("CONNECTED", None)
