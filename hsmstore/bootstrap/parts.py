@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -58,40 +58,41 @@ def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None
     attestation = open_attestation(settings, entropy)
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
-    registry = SqlRegistry(settings.registry_url)
-    shared = is_shared(settings.registry_url)
-    if shared:
-        require_same_key(registry, sealer, key_file(settings))
-    clock = open_clock(registry)
-    trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
-    world = World(
-        clock=clock,
-        entropy=entropy,
-        sealer=sealer,
-        certificates=X509Certificates(),
-        attestation=attestation,
-        registry=registry,
-        hsm=open_hsm(settings, tally),
-        trail=trail,
-        home=Scope(settings.account, settings.region),
-        terms=Terms(
-            profile=settings.profile,
-            key_store_quota=settings.key_store_quota,
-            quotas=open_quotas(settings),
-        ),
-        faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
-        replica=Replica(monotonic, shared=shared, seconds=settings.lease, place=place_of(settings.data_dir)),
-        checkpoint=checkpoint(settings.crash_at),
-    )
-    try:
-        yield world
-    finally:
-        world.gate.shut_all()
-        give_back(world)
-        world.hsm.close()
-        if trail is not None:
-            trail.close()
-        registry.close()
+    with closing(SqlRegistry(settings.registry_url)) as registry:
+        shared = is_shared(settings.registry_url)
+        if shared:
+            require_same_key(registry, sealer, key_file(settings))
+        clock = open_clock(registry)
+        trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
+        world = World(
+            clock=clock,
+            entropy=entropy,
+            sealer=sealer,
+            certificates=X509Certificates(),
+            attestation=attestation,
+            registry=registry,
+            hsm=open_hsm(settings, tally),
+            trail=trail,
+            home=Scope(settings.account, settings.region),
+            terms=Terms(
+                profile=settings.profile,
+                key_store_quota=settings.key_store_quota,
+                quotas=open_quotas(settings),
+            ),
+            faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
+            replica=Replica(
+                monotonic, shared=shared, seconds=settings.lease, place=place_of(settings.data_dir)
+            ),
+            checkpoint=checkpoint(settings.crash_at),
+        )
+        try:
+            yield world
+        finally:
+            world.gate.shut_all()
+            give_back(world)
+            world.hsm.close()
+            if trail is not None:
+                trail.close()
 
 
 def open_sealer(settings: Settings) -> AesGcmSealer:

@@ -76,7 +76,7 @@ def open_master_key(path: Path, entropy: Entropy, *, may_create: bool = True) ->
             if not may_create:
                 raise EnvironmentUnfit(
                     f"the master key {path} is missing, and the registry's secrets are sealed with it",
-                    "restore it from a backup, or move the whole data directory away to start empty",
+                    "restore it from a backup, copy another replica's, or start empty in another directory",
                 )
             _create(path, entropy)
         return _read(path)

@@ -1,16 +1,22 @@
 """Replicas as worlds of this process, whose steps a test takes one by one: nothing happens by itself."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import psycopg
+from psycopg.sql import SQL, Identifier
+
 from hsmstore.bootstrap import open_world
 from hsmstore.domain.connection import ConnectionState
-from hsmstore.domain.keystore import KeyStore
+from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
 from hsmstore.domain.lease import MARGIN
 from hsmstore.domain.ports import HsmConnection
 from hsmstore.domain.profile import Profile
 from hsmstore.service import clusters, connect, keystores, kmsuser, lifecycle
+from hsmstore.service.login import password_identity
 from hsmstore.service.random import GenerateRandomRequest, generate_random
 from hsmstore.service.shapes import KeyStoreRequest
 from hsmstore.service.world import Call, World
@@ -22,6 +28,13 @@ from tests.served import ServedHsm
 LEASE: Final = 60  # seconds, so that none lapses before its test lets it
 PASSWORD: Final = "kmsuser1password"
 LENGTH: Final = 16
+
+_SKEWED: Final = (
+    "CREATE SCHEMA skewed",
+    "CREATE TABLE skewed.clock (ahead double precision)",
+    """CREATE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+       'SELECT pg_catalog.clock_timestamp() + ahead * interval ''1 s'' FROM skewed.clock'""",
+)
 
 
 class Skewed:
@@ -86,10 +99,11 @@ class Estate:
         self._token = token
         self._ending = ending
         self._count = 0
+        self.cluster_id = ""
         self.url = postgres.new_database()
         ending.callback(postgres.drop_database, self.url)
 
-    def replica(self, *, lease: float = LEASE) -> Replica:
+    def replica(self, master_key: str = "master.key") -> Replica:
         """Bring a replica."""
         self._count += 1
         own = self._directory / f"replica {self._count}"
@@ -97,13 +111,13 @@ class Estate:
         settings = Settings(
             data_dir=own,
             database_url=self.url,
-            master_key=self._directory / "master.key",
+            master_key=self._directory / master_key,
             profile=Profile.INSTANT,
         )
         world = self._ending.enter_context(open_world(settings))
         clock = Skewed()
         world.replica.monotonic = clock
-        world.replica.seconds = lease
+        world.replica.seconds = LEASE
         world.hsm._monotonic = clock  # type: ignore[attr-defined]  # noqa: SLF001  # the room's own clock
         return Replica(world, clock)
 
@@ -122,6 +136,7 @@ class Estate:
         )
         password = kmsuser.KmsuserRequest(cluster_id=cluster.cloud_hsm_cluster_id, password=PASSWORD)
         kmsuser.set_kmsuser_password(password, call, world)
+        self.cluster_id = cluster.cloud_hsm_cluster_id
         key_store_id = keystores.create_custom_key_store(
             keystores.CreateCustomKeyStoreRequest(
                 custom_key_store_name="store",
@@ -158,3 +173,54 @@ class Estate:
     def leases(self) -> set[str]:
         """Return the leases that nobody has judged lapsed."""
         return {row[0] for row in self._postgres.execute("SELECT id FROM replicas", url=self.url)}
+
+    def write_ahead(self, replica: Replica, key_store_id: str, password: str) -> KeyStore:
+        """Leave a rotation where a replica stands still that has written the new password and not set it."""
+        store, world = replica.store(key_store_id), replica.world
+        assert isinstance(store.backing, CloudHsmBacking)
+        sealed = world.sealer.seal(password.encode(), password_identity(key_store_id))
+        with world.registry.writing() as unit:
+            ahead = replace(store.backing, pending_password=sealed)
+            return unit.replace_key_store(store, replace(store, backing=ahead))
+
+    def password(self, replica: Replica, key_store_id: str) -> str:
+        """Return kmsuser's password as the registry has it."""
+        backing = replica.store(key_store_id).backing
+        assert isinstance(backing, CloudHsmBacking)
+        assert backing.pending_password is None
+        return replica.world.sealer.unseal(backing.password, password_identity(key_store_id)).decode()
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Let nobody connect to the database for as long as the context lasts."""
+        name = self.url.rpartition("/")[2]
+        rule = "UPDATE pg_database SET datallowconn = %s WHERE datname = %s"
+        self._postgres.execute(rule, False, name)  # a parameter of the statement
+        self._postgres.cut(self.url)
+        try:
+            yield
+        finally:
+            self._postgres.execute(rule, True, name)  # likewise
+
+    @contextmanager
+    def database_clock(self, *, ahead: float) -> Iterator[None]:
+        """Let the database's clock go so many seconds ahead for as long as the context lasts.
+
+        PostgreSQL finds a function in `skewed` before its own; a connection reads the setting at its start.
+        """
+        for statement in _SKEWED:
+            self._postgres.execute(statement, url=self.url)
+        self._postgres.execute("INSERT INTO skewed.clock VALUES (%s)", ahead, url=self.url)
+        self._alter(SQL("ALTER DATABASE {} SET search_path = skewed, pg_catalog, public"))
+        try:
+            yield
+        finally:
+            self._alter(SQL("ALTER DATABASE {} RESET search_path"))
+            self._postgres.execute("DROP SCHEMA skewed CASCADE", url=self.url)
+
+    def _alter(self, statement: SQL) -> None:
+        """Alter the database, for every connection from now on."""
+        named = statement.format(Identifier(self.url.rpartition("/")[2]))
+        with psycopg.connect(self._postgres.url().replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(named)
+        self._postgres.cut(self.url)
