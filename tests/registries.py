@@ -19,7 +19,7 @@ class Engine(StrEnum):
 
 
 ONCE = frozenset(
-    {"attestation", "bench", "domain", "house", "hsm", "http", "model_checking", "package", "system"}
+    {"attestation", "bench", "domain", "house", "hsm", "http", "logs", "model_checking", "package", "system"}
 )
 """Directories whose tests open no registry: they belong to the run on SQLite."""
 

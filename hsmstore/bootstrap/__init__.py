@@ -13,7 +13,7 @@ from hsmstore.bootstrap.door import open_guard
 from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.observing import scraping
 from hsmstore.bootstrap.parts import (
-    log_to_stderr,
+    open_log,
     open_quotas,
     open_sealer,
     open_upstream,
@@ -71,7 +71,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
 
     """
     settings = loaded.settings
-    log_to_stderr(settings.log_level)
+    open_log(settings)
     require_free(settings.host, settings.port)
     own = own_credential(settings)
     principals = FilePrincipals(settings.principals, *filter(None, [own]))

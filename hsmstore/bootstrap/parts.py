@@ -1,6 +1,5 @@
 """The adapters and the world that they make, from settings."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -25,9 +24,11 @@ from hsmstore.domain.quotas import QuotaMode, Quotas, adjusted
 from hsmstore.domain.tally import Tally
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
+from hsmstore.logs.handler import log_to_stderr
 from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.replica import give_back
 from hsmstore.service.world import Replica, Terms, World
+from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import is_shared
@@ -198,11 +199,7 @@ def module_of(settings: Settings) -> str | None:
     return None if settings.pkcs11_module is None else str(settings.pkcs11_module)
 
 
-def log_to_stderr(level: str) -> None:
-    """Write the log to standard error, from this severity on."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
+def open_log(settings: Settings) -> None:
+    """Write the log to standard error, in colours for a person at a terminal who has not declined them."""
+    colors = sys.stderr.isatty() and not environment().get("NO_COLOR")
+    log_to_stderr(settings.log_level, settings.log_format, colors=colors)

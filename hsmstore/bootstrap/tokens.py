@@ -7,8 +7,8 @@ from typing import Final
 from urllib.parse import quote
 
 from hsmstore.bootstrap.parts import (
-    log_to_stderr,
     module_of,
+    open_log,
 )
 from hsmstore.domain.cluster import ServedToken
 from hsmstore.domain.errors import EnvironmentUnfit
@@ -43,7 +43,7 @@ def serve_token(
         EnvironmentUnfit: the machine cannot serve it as it stands, or another process owns the token.
 
     """
-    log_to_stderr(settings.log_level)
+    open_log(settings)
     endings = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)  # before any thread: they inherit it
     directory = settings.data_dir.absolute() / SERVED / label

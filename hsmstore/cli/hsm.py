@@ -36,7 +36,7 @@ Ctrl-C stops it; everything stays in {directory}.
 
 
 @app.command("serve")
-@takes_settings("data_dir", "pkcs11_module", "log_level")
+@takes_settings("data_dir", "pkcs11_module", "log_level", "log_format")
 def serve(
     *,
     loaded: Loaded,

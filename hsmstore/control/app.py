@@ -24,6 +24,7 @@ from hsmstore.domain.errors import (
 )
 from hsmstore.domain.identifiers import new_uuid
 from hsmstore.domain.limits import REQUEST_BODY_MAX
+from hsmstore.domain.serving import SERVING, Serving
 from hsmstore.service.world import Call, World
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class _Resource:
 
         def respond(request: falcon.Request, response: falcon.Response, **path: str) -> None:
             call = Call(world.home, new_uuid(world.entropy.public_bits(128)))
+            SERVING.set(Serving(call.request_id, f"{route.method} {PREFIX}{route.path}"))
             members = {**_body(request), **request.params, **path}
             try:
                 typed = msgspec.convert(members, shape, strict=not request.params)

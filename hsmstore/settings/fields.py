@@ -13,6 +13,7 @@ from hsmstore.domain.attestation import Root
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.door import HOST_PATTERN
 from hsmstore.domain.lease import LEASE
+from hsmstore.domain.logformat import LogFormat
 from hsmstore.domain.masking import mask
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.principal import AuthMode
@@ -187,6 +188,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least severity that is logged, to standard error."),
     ] = "info"
+    log_format: Annotated[
+        LogFormat, Meta(description="How the log is written: as lines for people, or a JSON object a line.")
+    ] = LogFormat.PRETTY
     crash_at: (
         Annotated[
             Checkpoint,

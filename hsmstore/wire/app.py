@@ -25,6 +25,7 @@ from hsmstore.domain.errors import (
 from hsmstore.domain.identifiers import Uuids
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.domain.principal import NOBODY
+from hsmstore.domain.serving import SERVING, Serving
 from hsmstore.domain.trail import UNRECORDED, Recording, Seen
 from hsmstore.domain.upstream import Upstream
 from hsmstore.service.faults import ConnectionDropped, strike
@@ -136,6 +137,7 @@ class KmsApplication:
         return HttpResponse(HTTPStatus.NOT_FOUND, head, b"<UnknownOperationException/>")
 
     def _answer_sts(self, request: Request, request_id: str) -> HttpResponse:
+        SERVING.set(Serving(request_id, sts.ACTION))
         try:
             return sts.answer(request, request_id, self._identification)
         except Exception as error:  # noqa: BLE001  # the same way out
@@ -180,6 +182,7 @@ class KmsApplication:
 
     def _serve(self, operation: Operation, members: Any, call: Call, request: Request) -> HttpResponse | None:
         """Do what may wait. Without an answer, the connection is to be dropped."""
+        SERVING.set(Serving(call.request_id, operation.name, call.scope.account))
         recording = self._recording(operation, members, call, request)
         call = call._replace(recording=recording)
         try:
@@ -236,10 +239,7 @@ class KmsApplication:
 
     def _refused_early(self, error: Exception, request_id: str, request: Request) -> HttpResponse:
         """Refuse a call before it has been understood; the record says as much of it as is known."""
-        if self._trail is None:
-            return _refused(error, request_id)
-        target = request.headers.get(b"x-amz-target", b"")
-        operation = _BY_TARGET.get(target)
+        operation = _BY_TARGET.get(request.headers.get(b"x-amz-target", b""))
         scope, caller = self._identity_if_known(request)
         seen = Seen(
             self._world.clock.now(),
@@ -252,7 +252,12 @@ class KmsApplication:
             request.headers.get(b"user-agent", b""),
             caller,
         )
-        return _refused(error, request_id, self._trail.begin(seen))
+        recording = UNRECORDED if self._trail is None else self._trail.begin(seen)
+        before = SERVING.set(Serving(request_id, seen.name, scope.account))
+        try:
+            return _refused(error, request_id, recording)
+        finally:
+            SERVING.reset(before)
 
     def _identity_if_known(self, request: Request) -> Identity:
         """Return who makes a request that is refused; of one that nobody has signed, nobody."""
@@ -284,6 +289,7 @@ class KmsApplication:
 
     @staticmethod
     def _forward(elsewhere: Elsewhere, request: Request, request_id: str) -> HttpResponse:
+        SERVING.set(SERVING.get() or Serving(request_id))
         if request.body is None:
             return _refused(_too_large(), request_id)
         try:
@@ -311,19 +317,19 @@ def _too_large() -> RequestEntityTooLargeException:
 
 
 def _refused(error: Exception, request_id: str, recording: Recording = UNRECORDED) -> HttpResponse:
-    refusal = _refusal(error, request_id)
+    refusal = _refusal(error)
     recording.end(error=refusal)
     return HttpResponse(refusal.status, awsjson.head(request_id), awsjson.error_body(refusal))
 
 
-def _refusal(error: Exception, request_id: str) -> AwsError:
+def _refusal(error: Exception) -> AwsError:
     """Return what the caller may know of `error`; the log gets the rest."""
     if isinstance(error, AwsError):
         if error.internal is not None:
-            log.warning("%s: %s: %s", request_id, error.code, error.internal)
+            log.warning("%s: %s", error.code, error.internal)
         return error
     if isinstance(error, EnvironmentUnfit):
-        log.warning("%s: %s", request_id, error)
+        log.warning("%s", error)
         return KMSInternalException("The simulator cannot work on this machine; its log says why.")
-    log.error("%s: unexpected %s", request_id, type(error).__name__, exc_info=error)
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
     return KMSInternalException("The request failed because of an internal error of the simulator.")

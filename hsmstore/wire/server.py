@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from email.utils import formatdate
 from typing import Final
 
@@ -86,7 +87,7 @@ class Server:
         return len(self.connections)
 
     def _do(self, work: Work, done: Callable[[Response | None], None]) -> None:
-        response = work.run()
+        response = Context().run(work.run)  # what it notes of itself is gone with it
         try:
             self._loop.call_soon_threadsafe(done, response)
         except RuntimeError:  # the loop has ended: GRACE was not enough

@@ -17,7 +17,7 @@ VERSION: Final = "2011-06-15"
 
 _NAMESPACE: Final = f"https://sts.amazonaws.com/doc/{VERSION}/"
 _FORM: Final = b"application/x-www-form-urlencoded"
-_ACTION: Final = "GetCallerIdentity"
+ACTION: Final = "GetCallerIdentity"
 
 
 def is_sts(request: Request) -> bool:
@@ -28,7 +28,7 @@ def is_sts(request: Request) -> bool:
     if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
         return False
     return (
-        b"/sts/aws4_request" in headers.get(b"authorization", b"") or _form(request).get("Action") == _ACTION
+        b"/sts/aws4_request" in headers.get(b"authorization", b"") or _form(request).get("Action") == ACTION
     )
 
 
@@ -44,7 +44,7 @@ def answer(request: Request, request_id: str, identification: Identification) ->
         return _refused(status, error.query_code, error.message or "", request_id)
     asked = _form(request)
     action, version = asked.get("Action", ""), asked.get("Version", VERSION)
-    if action == _ACTION:
+    if action == ACTION:
         return _answered(identity, request_id)
     if not action:
         return _refused(HTTPStatus.BAD_REQUEST, "MissingAction", "Missing Action", request_id)

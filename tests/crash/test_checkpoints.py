@@ -131,8 +131,8 @@ def require_nothing_else_wrong(server: Mortal) -> None:
         findings.mend()
         assert doctor(server.data_dir).complaints == []
     assert "Traceback" not in server.log
-    assert " WARNING " not in server.log
-    assert " ERROR " not in server.log
+    assert "[warning" not in server.log
+    assert "[error" not in server.log
 
 
 @pytest.mark.parametrize("point", Checkpoint)
