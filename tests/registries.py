@@ -19,9 +19,10 @@ class Engine(StrEnum):
 
 
 ONCE = frozenset(
-    {"attestation", "bench", "domain", "house", "hsm", "http", "logs", "model_checking", "package", "system"}
+    {"attestation", "bench", "domain", "house", "hsm", "http", "logs", "model_checking"}
+    | {"package", "system", "testing"}
 )
-"""Directories whose tests open no registry: they belong to the run on SQLite."""
+"""Directories whose tests open no registry, or one of their own: they belong to the run on SQLite."""
 
 
 class Registries:

@@ -55,10 +55,30 @@ def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None
         EnvironmentUnfit: registry, master key or an attestation root cannot be used.
 
     """
-    entropy = SystemEntropy()
-    attestation = open_attestation(settings, entropy)
+    attestation = open_attestation(settings, SystemEntropy())
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
+    with world_of(settings, attestation, sealer, X509Certificates(), serving=serving, tally=tally) as world:
+        yield world
+
+
+@contextmanager
+def world_of(
+    settings: Settings,
+    attestation: Attestation,
+    sealer: AesGcmSealer,
+    certificates: X509Certificates,
+    *,
+    serving: bool = False,
+    tally: Tally | None = None,
+) -> Iterator[World]:
+    """Make a world on a registry whose schema is current; close everything at the end.
+
+    Raises:
+        EnvironmentUnfit: the registry cannot be used, or not with this sealer's key.
+
+    """
+    entropy = SystemEntropy()
     with closing(SqlRegistry(settings.registry_url)) as registry:
         shared = is_shared(settings.registry_url)
         if shared:
@@ -69,7 +89,7 @@ def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None
             clock=clock,
             entropy=entropy,
             sealer=sealer,
-            certificates=X509Certificates(),
+            certificates=certificates,
             attestation=attestation,
             registry=registry,
             hsm=open_hsm(settings, tally),

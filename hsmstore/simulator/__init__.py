@@ -31,7 +31,7 @@ A phase can be held, so that a client is seen to wait, and the clock need not be
     >>> simulator.disconnect(store)
     >>> _ = simulator.hold("connect", store)
     >>> simulator.connect(store)
-    >>> _ = simulator.clock.advance(seconds=20 * 60)
+    >>> _ = simulator.clock.advance(minutes=20)
     >>> simulator.key_store(store)["ConnectionState"]
     'CONNECTING'
     >>> simulator.release("connect", store)
@@ -43,8 +43,18 @@ AWS's own operations are `kms`'s, or boto3's at the same endpoint. Every call ra
 An answer is the API's own JSON object. Only the standard library is needed.
 """
 
-from hsmstore.simulator.client import Simulator
+from hsmstore.simulator.client import Controls, Simulator
 from hsmstore.simulator.doors import Answer, Credentials, Refused, Unreachable
 from hsmstore.simulator.facets import Clock, Cluster, Faults
 
-__all__ = ["Answer", "Clock", "Cluster", "Credentials", "Faults", "Refused", "Simulator", "Unreachable"]
+__all__ = [
+    "Answer",
+    "Clock",
+    "Cluster",
+    "Controls",
+    "Credentials",
+    "Faults",
+    "Refused",
+    "Simulator",
+    "Unreachable",
+]

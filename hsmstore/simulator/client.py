@@ -9,8 +9,8 @@ from hsmstore.simulator.facets import Clock, Cluster, Faults
 PHASES: Final = ("connect", "disconnect")
 
 
-class Simulator(Doors):
-    """A running hsmstore. `kms` and `manage` are its doors, for whatever has no method here."""
+class Controls(Doors):
+    """What can be done to a simulator, wherever it runs."""
 
     def __init__(
         self,
@@ -37,10 +37,6 @@ class Simulator(Doors):
     def clusters(self) -> list[Answer]:
         """Return the clusters of the account and Region, oldest first."""
         return self.member(self.manage("GET", "clusters", **self.scope), "Clusters", list)
-
-    def cluster(self, cluster_id: str) -> Cluster:
-        """Return a handle on a cluster; nothing is sent yet."""
-        return Cluster(self, cluster_id)
 
     def create_cluster(self, *, kmsuser_password: str | None = None, hsms: int | None = None) -> Cluster:
         """Make a cluster of two HSMs, or as many as are asked for; without a password, without kmsuser."""
@@ -114,6 +110,20 @@ class Simulator(Doors):
         members = {} if account is None else {"Account": account}
         return self.manage("GET", "principals", principal, "suggestion", **members)
 
+    def fail_next_connect(self, code: str, store: str | None = None, *, times: int = 1) -> Answer:
+        """Let the next connect, or so many, of any store or of one end in FAILED; return the fault.
+
+        `code` is a ConnectionErrorCode, such as `USER_LOCKED_OUT`.
+        """
+        return self.faults.add("connect", "connection-error", code, store=store, times=times)
+
+    def fail_next(self, operation: str, error: str, store: str | None = None, *, times: int = 1) -> Answer:
+        """Let the next call of an operation, or so many, fail with an exception; return the fault.
+
+        `operation` may also be `draw`, which every operation that needs the HSM's random numbers does.
+        """
+        return self.faults.add(operation, "exception", error, store=store, times=times)
+
     def hold(self, phase: str, key_store_id: str | None = None) -> Answer:
         """Let `connect` or `disconnect` not end, of this key store or of all; return the fault that does so.
 
@@ -147,3 +157,11 @@ class Simulator(Doors):
 
     def _new_cluster(self, answer: Answer) -> Cluster:
         return Cluster(self, self.member(answer, "CloudHsmClusterId", str))
+
+
+class Simulator(Controls):
+    """A running hsmstore. `kms` and `manage` are its doors, for whatever has no method here."""
+
+    def cluster(self, cluster_id: str) -> Cluster:
+        """Return a handle on a cluster; nothing is sent yet."""
+        return Cluster(self, cluster_id)

@@ -144,17 +144,29 @@ class Doors:
         return self.region or self.member(self.manage("GET", "health"), "region", str)
 
     def _call(self, method: str, target: str, headers: Mapping[str, str], body: str | None) -> Answer:
+        try:
+            status, content = self._send(method, target, headers, body)
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Unreachable(f"cannot reach the simulator at {self.endpoint} ({reason})") from error
+        return self._understood(status, content)
+
+    def _send(
+        self, method: str, target: str, headers: Mapping[str, str], body: str | None
+    ) -> tuple[int, bytes]:
+        """Return status and body of the answer.
+
+        Raises:
+            OSError, HTTPException: there is none.
+
+        """
         connection = self._connection(self._host, self._port, timeout=self._timeout)
         try:
             connection.request(method, self._prefix + target, body, dict(headers))
             response = connection.getresponse()
-            content = response.read()
-        except (OSError, HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unreachable(f"cannot reach the simulator at {self.endpoint} ({reason})") from error
+            return response.status, response.read()
         finally:
             connection.close()
-        return self._understood(response.status, content)
 
     def _understood(self, status: int, content: bytes) -> Answer:
         try:

@@ -37,9 +37,10 @@ class Clock:
         """Show the clock."""
         return self._doors.manage("GET", "clock")
 
-    def advance(self, seconds: float) -> Answer:
-        """Set it forward; whatever is due then has happened when this returns."""
-        return self._doors.manage("POST", "clock", "advance", Seconds=seconds)
+    def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> Answer:
+        """Set it forward by their sum; whatever is due then has happened when this returns."""
+        whole = seconds + 60 * (minutes + 60 * (hours + 24 * days))
+        return self._doors.manage("POST", "clock", "advance", Seconds=whole)
 
     def scale(self, rate: float) -> Answer:
         """Let it run `rate` seconds a second."""

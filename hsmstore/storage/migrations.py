@@ -7,16 +7,20 @@ from enum import Enum, auto
 from threading import Lock
 from typing import Final
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.resources import resource
 from hsmstore.storage.engine import open_engine
+from hsmstore.storage.models import metadata
 from hsmstore.storage.postgresql import place_of
 from hsmstore.storage.purpose import Purpose
 
 REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every revision in `migrations/versions`, in order. Any other is a newer hsmstore's."""
+
+_VERSION: Final = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Alembic's own table."""
 
 _ALEMBIC: Final = Lock()  # its context is one for the whole process, so threads take turns
 
@@ -67,6 +71,25 @@ def upgrade(url: str) -> None:
         with _ALEMBIC, engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def create(url: str) -> None:
+    """Give an empty database this version's schema, made from the tables themselves: the migrations' result.
+
+    It takes a tenth of the time that Alembic takes, which matters where registries are made by the hundred.
+
+    Raises:
+        EnvironmentUnfit: it cannot be written.
+
+    """
+    engine = open_engine(url, Purpose.MIGRATE)
+    try:
+        with engine.begin() as connection:
+            metadata.create_all(connection, checkfirst=False)
+            _VERSION.create(connection, checkfirst=False)
+            connection.execute(insert(_VERSION).values(version_num=REVISIONS[-1]))
     finally:
         engine.dispose()
 

@@ -4,6 +4,7 @@ CloudHSM takes RSA keys of 2048 or 4096 bits only (User Guide, "Initialize the c
 here, although a curve's key would be made a thousand times faster (some 60 ms against 60 µs).
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +17,19 @@ _KEY_BITS: Final = 2048
 _PUBLIC_EXPONENT: Final = 65537
 
 
+def new_rsa_key() -> "rsa.RSAPrivateKey":
+    """Return a new key pair, as large as CloudHSM's smallest."""
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415  # see above
+
+    return rsa.generate_private_key(_PUBLIC_EXPONENT, _KEY_BITS)
+
+
 class X509Certificates:
     """The Certificates of real, self-signed certificate authorities that sign nothing."""
+
+    def __init__(self, new_key: Callable[[], "rsa.RSAPrivateKey"] = new_rsa_key) -> None:
+        """Take what gives the key pair of each certificate."""
+        self._new_key = new_key
 
     def new_trust_anchor(self, cluster_id: str, now: float) -> str:
         """Return a fresh self-signed CA certificate for the cluster, PEM, about 1.2 kB.
@@ -26,9 +38,8 @@ class X509Certificates:
         cannot leak. `now` is in seconds since the epoch and becomes the start of ten years' validity.
         """
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415  # see above
-        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
 
-        key = rsa.generate_private_key(_PUBLIC_EXPONENT, _KEY_BITS)
+        key = self._new_key()
         certificate = _authority(_subject(cluster_id), key.public_key(), now).sign(key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 

@@ -57,6 +57,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.now = 0
         self.date = b""
+        self.port = port
+        """Where it listens; a port 0 becomes the one that the system has chosen."""
         self._address = (host, port)
         self._threads = Threads(threads, "call")
         self._reserved = Threads(RESERVED_THREADS, "reserved-call")
@@ -71,7 +73,15 @@ class Server:
         """Serve. Returns when what was under way at the signal is answered, or GRACE has passed."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         _allow_many_files()
+        asyncio.run(self._serve(self._obey_signals))
+
+    def run_as_guest(self) -> None:
+        """Serve until `stop`, in a process and mostly in a thread that belong to another program."""
         asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        """Have it end, from another thread; it must be listening."""
+        self._loop.call_soon_threadsafe(self._stop.set)
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Do `work` in a thread and call `done` in the loop's; return False where the queue is full."""
@@ -93,15 +103,19 @@ class Server:
         except RuntimeError:  # the loop has ended: GRACE was not enough
             log.warning("an answer came after the server had stopped")
 
-    async def _serve(self) -> None:
+    def _obey_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: _in_a_thread(self._at_hangup, "hangup"))
+
+    async def _serve(self, prepare: Callable[[], None] = lambda: None) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: _in_a_thread(self._at_hangup, "hangup"))
+        prepare()
         self._tick()
         host, port = self._address
         listener = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
+        self.port = listener.sockets[0].getsockname()[1]
         _in_a_thread(self._when_listening, "announcer")
         await self._stop.wait()
         listener.close()

@@ -18,7 +18,7 @@ from tests.house.tidy import ROOT
 OFFENCES = {
     "hsmstore/domain/limits.py": (
         "import hsmstore.service, transitions, pkcs11, sqlalchemy, falcon, httptools, typer, yaml,"
-        " prometheus_client, structlog"
+        " prometheus_client, structlog, boto3"
     ),
     "hsmstore/wire/__init__.py": "import hsmstore.storage",
 }
@@ -58,12 +58,16 @@ def test_domain_needs_only_python() -> None:
 
 
 def test_imports_are_declared() -> None:
-    """The package imports what pyproject.toml declares, and everything that it declares."""
+    """The package imports what pyproject.toml declares, and everything that it declares.
+
+    What belongs to the extra `testing` comes on top; boto3 brings botocore.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    extra = project["optional-dependencies"]["testing"]
+    declared = {canonicalize_name(Requirement(text).name) for text in [*project["dependencies"], *extra]}
     distributions = packages_distributions()
     imported = {canonicalize_name(distributions.get(name, [name])[0]) for name in _foreign("hsmstore")}
-    assert imported == declared
+    assert imported == declared | {"botocore"}
 
 
 def test_setup_and_program_look_in_the_same_places() -> None:

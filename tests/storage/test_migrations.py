@@ -13,10 +13,7 @@ from alembic.script import ScriptDirectory
 
 from hsmstore.resources import resource
 from hsmstore.storage import engine, migrations
-from hsmstore.storage.engine import open_engine
-from hsmstore.storage.migrations import REVISIONS, SchemaState, current_state, upgrade
-from hsmstore.storage.models import metadata
-from hsmstore.storage.purpose import Purpose
+from hsmstore.storage.migrations import REVISIONS, SchemaState, create, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from tests.registries import REGISTRIES
 from tests.storage.conftest import refusal
@@ -46,10 +43,9 @@ def test_migrations_make_what_the_models_say(url: str, tmp_path: Path) -> None:
     upgrade(url)
     (tmp_path / "models").mkdir()
     models = REGISTRIES.url(tmp_path / "models")
-    made = open_engine(models, Purpose.MIGRATE)
-    metadata.create_all(made)
-    made.dispose()
+    create(models)
     assert schema_of(url) == schema_of(models)
+    assert current_state(models) is SchemaState.CURRENT
 
 
 def test_revisions_are_known_in_order() -> None:

@@ -1,0 +1,130 @@
+"""boto3 without a socket: botocore asks its event `before-send` for an answer, and here it gets one.
+
+Everything before and behind it is botocore's own: validation, signature, parsing, errors, retries.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import formatdate
+from functools import cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
+
+from hsmstore.domain.ports import Clock
+from hsmstore.wire.http import Request, Response
+
+Answer = Callable[[Request], Response | None]
+
+SERVICES: Final = ("kms", "sts")
+NAME: Final = "hsmstore"
+"""Stands for access key and secret: nobody is refused for theirs, unless calls must be signed."""
+
+_KEYS: Final = {"aws_access_key_id": NAME, "aws_secret_access_key": NAME}
+_ONCE: Final = Config(retries={"total_max_attempts": 1})
+_making: Final = threading.Lock()  # sessions are not to be shared by threads
+
+
+class Wire:
+    """Answers what botocore is about to send."""
+
+    def __init__(self, answer: Answer, clock: Clock) -> None:
+        """Take who answers, and the clock of the Date header, which shows the real time."""
+        self._answer = answer
+        self._clock = clock
+
+    def __call__(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        """Return the answer.
+
+        Raises:
+            ConnectionClosedError: there is none, as when a server has closed the connection.
+
+        """
+        response = self._answer(_request(request))
+        if response is None:
+            raise ConnectionClosedError(endpoint_url=request.url)
+        headers = dict(line.split(": ", 1) for line in response.headers.decode("latin-1").splitlines())
+        headers["Date"] = formatdate(self._clock.real(), usegmt=True)
+        headers["Content-Length"] = str(len(response.body))
+        return AWSResponse(request.url, int(response.status), headers, _Whole(response.body))
+
+
+class _Whole:
+    """A body that is there, in the place of one that is read from a socket."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> tuple[bytes]:
+        return (self._body,)
+
+
+def _request(request: AWSPreparedRequest) -> Request:
+    """Return what a server would have read of it."""
+    url = urlsplit(request.url)
+    headers = {b"host": url.netloc.encode()}
+    for name, value in request.headers.items():
+        headers[name.lower().encode()] = value if isinstance(value, bytes) else value.encode("latin-1")
+    target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+    body = request.body or b""
+    return Request(
+        request.method.encode(),
+        target.encode(),
+        headers,
+        body if isinstance(body, bytes) else body.encode(),
+        source="127.0.0.1",
+    )
+
+
+def client(wire: Wire, region: str, options: Mapping[str, Any]) -> Any:
+    """Return a client of KMS behind a wire; `options` are those of `boto3.client`."""
+    config = options.get("config")
+    chosen = {"region_name": region, **_KEYS, **options, "config": _ONCE.merge(config) if config else _ONCE}
+    with _making:
+        made = _session().client("kms", **chosen)
+    attach(wire, made)
+    return made
+
+
+def attach(wire: Wire, client_or_session: Any) -> None:
+    """Put a wire before a client, or before every client that a session will make."""
+    meta = getattr(client_or_session, "meta", None)
+    events = getattr(client_or_session, "events", None) if meta is None else meta.events
+    register = client_or_session.register if events is None else events.register_first
+    for service in SERVICES:
+        register(f"before-send.{service}", wire)
+
+
+@contextmanager
+def as_default(wire: Wire, region: str) -> Iterator[None]:
+    """Let boto3's own session be one behind a wire."""
+    session = boto3.Session(botocore_session=_core(), region_name=region, **_KEYS)
+    attach(wire, session)
+    before, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, session
+    try:
+        yield
+    finally:
+        boto3.DEFAULT_SESSION = before
+
+
+@cache
+def _session() -> Any:
+    return boto3.Session(botocore_session=_core())
+
+
+def _core() -> Any:
+    """Return a new session of botocore's that reads the models of services once in a process."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader())
+    return core
+
+
+@cache
+def _loader() -> Any:
+    return botocore.session.get_session().get_component("data_loader")

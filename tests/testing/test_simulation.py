@@ -1,0 +1,280 @@
+"""A simulator in the process of its test: what it gives, what it is told, and what is left of it."""
+
+import doctest
+import threading
+import unittest
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+import hsmstore.testing
+import hsmstore.testing.decorating
+from hsmstore.settings import BadSetting
+from hsmstore.simulator import Refused, Simulator
+from hsmstore.testing import Simulation, simulated, simulator
+
+# The fixtures, from the entry point under which pytest finds them.
+
+
+def test_one_line(kms_client: Any, key_store: str) -> None:
+    """A client and a connected key store are there, and the bytes are the store's."""
+    answer = kms_client.generate_random(NumberOfBytes=32, CustomKeyStoreId=key_store)
+    assert len(answer["Plaintext"]) == 32
+    (entry,) = kms_client.describe_custom_key_stores()["CustomKeyStores"]
+    assert (entry["CustomKeyStoreId"], entry["ConnectionState"]) == (key_store, "CONNECTED")
+
+
+def test_nothing_is_made_unasked(hsmstore: Simulation) -> None:
+    """A simulator is an account in which nothing is."""
+    assert hsmstore.key_stores() == []
+    assert hsmstore.clusters() == []
+
+
+def test_next_connect_fails(hsmstore: Simulation, kms_client: Any, key_store: str) -> None:
+    """The next connect ends in FAILED with the code that was named, the one after it does not."""
+    hsmstore.disconnect(key_store)
+    hsmstore.fail_next_connect("USER_LOCKED_OUT")
+    kms_client.connect_custom_key_store(CustomKeyStoreId=key_store)
+    entry = hsmstore.key_store(key_store)
+    assert (entry["ConnectionState"], entry["ConnectionErrorCode"]) == ("FAILED", "USER_LOCKED_OUT")
+    hsmstore.disconnect(key_store)
+    hsmstore.connect(key_store)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "CONNECTED"
+
+
+def test_next_calls_fail(hsmstore: Simulation, kms_client: Any, key_store: str) -> None:
+    """So many calls fail as they were told to."""
+    hsmstore.fail_next("GenerateRandom", "ThrottlingException", times=2)
+    for _ in range(2):
+        with pytest.raises(kms_client.exceptions.ClientError, match="ThrottlingException"):
+            kms_client.generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+    kms_client.generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+
+
+def test_network(hsmstore: Simulation, kms_client: Any, key_store: str) -> None:
+    """What happens to the cluster behind the key store is done to it."""
+    hsmstore.cluster.cut_network()
+    with pytest.raises(kms_client.exceptions.KMSInternalException):
+        kms_client.generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+    hsmstore.cluster.restore_network()
+    kms_client.generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+
+
+@pytest.mark.hsmstore(profile="aws", region="eu-west-1", account="111122223333")
+def test_options_and_time(hsmstore: Simulation, kms_client: Any, key_store: str) -> None:
+    """The marker's options count; the key store is connected all the same, and nobody waits for the time."""
+    arn = kms_client.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=key_store)["KeyMetadata"]["Arn"]
+    assert arn.startswith("arn:aws:kms:eu-west-1:111122223333:key/")
+    hsmstore.disconnect(key_store)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "DISCONNECTING"
+    hsmstore.clock.advance(minutes=20)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "DISCONNECTED"
+    hsmstore.connect(key_store)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "CONNECTING"
+    hsmstore.clock.advance(minutes=20)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "CONNECTED"
+
+
+def test_clock_adds_up(hsmstore: Simulation) -> None:
+    """The parts of a duration are added."""
+    before = hsmstore.clock.freeze()["Now"]
+    after = hsmstore.clock.advance(1, minutes=1, hours=1, days=1)["Now"]
+    assert after - before == pytest.approx(86_400 + 3600 + 60 + 1)
+
+
+def test_endpoint_is_the_same_simulator(hsmstore: Simulation, key_store: str, hsmstore_endpoint: str) -> None:
+    """Over HTTP the same key store is found, and what is done there is seen here."""
+    remote = Simulator(hsmstore_endpoint)
+    assert len(remote.random(16, key_store)) == 16
+    remote.disconnect(key_store)
+    assert hsmstore.key_store(key_store)["ConnectionState"] == "DISCONNECTED"
+    hsmstore.fail_next("GenerateRandom", "KMSInternalException")
+    with pytest.raises(Refused, match="KMSInternalException"):
+        remote.random(16)
+
+
+# boto3, wired.
+
+
+@pytest.mark.usefixtures("hsmstore_boto3")
+def test_default_session(key_store: str) -> None:
+    """Code that makes its own client reaches the test's simulator, and STS says who calls."""
+    assert boto3.client("kms").generate_random(NumberOfBytes=8, CustomKeyStoreId=key_store)
+    assert boto3.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_default_session_comes_back(hsmstore: Simulation) -> None:
+    """After the context boto3 is as before."""
+    before = boto3.DEFAULT_SESSION
+    with hsmstore.as_default():
+        assert boto3.DEFAULT_SESSION is not before
+    assert boto3.DEFAULT_SESSION is before
+
+
+KEYS = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+
+
+def botocore_client() -> tuple[Any, Any]:
+    """Return a client of botocore's, which is to be attached itself."""
+    client = botocore.session.get_session().create_client("kms", **KEYS)
+    return client, client
+
+
+def boto3_session() -> tuple[Any, Any]:
+    """Return a session of boto3's, and how to make a client of it."""
+    session = boto3.Session(**KEYS)
+    return session, session
+
+
+def botocore_session() -> tuple[Any, Any]:
+    """Return a session of botocore's."""
+    session = botocore.session.get_session()
+    return session, session
+
+
+@pytest.mark.parametrize("make", [botocore_client, boto3_session, botocore_session])
+def test_attach(hsmstore: Simulation, make: Any) -> None:
+    """A client or a session that somebody else has made can be wired, boto3's and botocore's."""
+    target, source = make()
+    hsmstore.attach(target)
+    client = source
+    if make is boto3_session:
+        client = source.client("kms")
+    elif make is botocore_session:
+        client = source.create_client("kms", **KEYS)
+    assert len(client.generate_random(NumberOfBytes=5)["Plaintext"]) == 5
+
+
+def test_two_simulators(hsmstore: Simulation, kms_client: Any, key_store: str) -> None:
+    """Each has its own key stores; a client of one does not find the other's."""
+    with simulator() as other:
+        assert other.store != key_store
+        with pytest.raises(other.client().exceptions.CustomKeyStoreNotFoundException):
+            other.client().generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+        assert hsmstore.directory != other.directory
+    kms_client.generate_random(NumberOfBytes=1, CustomKeyStoreId=key_store)
+
+
+def test_dropped_connection(hsmstore: Simulation, kms_client: Any) -> None:
+    """A connection that is closed without an answer is botocore's own error, as over HTTP."""
+    hsmstore.faults.add("GenerateRandom", "drop", times=1)
+    with pytest.raises(ConnectionClosedError):
+        kms_client.generate_random(NumberOfBytes=1)
+    kms_client.generate_random(NumberOfBytes=1)
+
+
+def test_errors_are_those_of_the_wire(hsmstore: Simulation) -> None:
+    """A refusal by way of HTTP and one in process differ in request id and date, and in nothing else."""
+    over_http = hsmstore.client(endpoint_url=hsmstore.url)
+    for service in ("kms", "sts"):
+        over_http.meta.events.unregister(f"before-send.{service}")
+    met = []
+    for client in (hsmstore.client(), over_http):
+        with pytest.raises(ClientError) as caught:
+            client.generate_random(NumberOfBytes=1, CustomKeyStoreId="cks-0123456789abcdef0")
+        error = caught.value
+        metadata = error.response["ResponseMetadata"]
+        assert metadata.pop("RequestId") == metadata["HTTPHeaders"].pop("x-amzn-requestid")
+        assert metadata["HTTPHeaders"].pop("date").endswith(" GMT")
+        met.append((type(error).__name__, str(error), error.operation_name, error.response))
+    assert met[0] == met[1]
+
+
+def test_wrong_option() -> None:
+    """An option that is not allowed is refused in one line."""
+    with pytest.raises(BadSetting, match="profile: 'quick' is not instant"), simulator(profile="quick"):
+        pass
+
+
+# Decorated.
+
+
+class Decorated(unittest.TestCase):
+    """A test case that pytest runs as well as unittest."""
+
+    @simulated
+    def test_method(self, sim: Simulation) -> None:
+        """A method gets the simulator, and boto3 reaches it."""
+        answer = boto3.client("kms").describe_custom_key_stores(CustomKeyStoreId=sim.store)
+        assert len(answer["CustomKeyStores"]) == 1
+
+    @simulated(account="444455556666")
+    def test_options(self, sim: Simulation) -> None:
+        """Options go to the simulator."""
+        assert boto3.client("sts").get_caller_identity()["Account"] == "444455556666"
+        assert sim.key_stores() == []
+
+
+class InContext(unittest.TestCase):
+    """A test case that enters the context at its set-up."""
+
+    def setUp(self) -> None:
+        """Run a simulator until the test's clean-up."""
+        self.sim = self.enterContext(simulator())
+
+    def test(self) -> None:
+        """It is there."""
+        assert len(self.sim.random(7, self.sim.store)) == 7
+
+
+class Waiting(unittest.IsolatedAsyncioTestCase):
+    """A test case of coroutines."""
+
+    @simulated
+    async def test_coroutine(self, sim: Simulation) -> None:
+        """The simulator lives until the coroutine has ended."""
+        assert len(sim.random(3)) == 3
+
+
+@pytest.mark.parametrize("module", [hsmstore.testing, hsmstore.testing.decorating])
+def test_examples(module: Any) -> None:
+    """The examples in the docstrings are true."""
+    flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    result = doctest.testmod(module, optionflags=flags)
+    assert result.attempted > 2
+    assert result.failed == 0
+
+
+# What is left.
+
+
+@pytest.mark.endurance
+def test_many(*, endurance: bool) -> None:
+    """A hundred simulators use the modules that the first of them loaded, and leave nothing behind."""
+    simulate(2)
+    before = used()
+    simulate(2_000 if endurance else 100)
+    until_equal(before)
+
+
+def simulate(count: int) -> None:
+    """Make so many simulators one after the other, some within another, some served over HTTP."""
+    for number in range(count):
+        with simulator() as sim:
+            assert len(sim.random(1, sim.store)) == 1
+            if number % 20 == 0:
+                assert len(Simulator(sim.url).random(1, sim.store)) == 1
+            if number % 10 == 0:
+                with simulator() as second:
+                    assert second.store != sim.store
+        assert not sim.directory.exists()
+
+
+def used() -> tuple[int, int, int]:
+    """Return how many PKCS#11 modules, threads and descriptors this process has."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    modules = {line.split()[4] for line in maps if "softhsm" in line}  # by inode: a copy has no name any more
+    return len(modules), threading.active_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def until_equal(wanted: tuple[int, int, int]) -> None:
+    """Wait for threads that have been told to end."""
+    for _ in range(600):
+        if used() == wanted:
+            return
+        threading.Event().wait(0.1)
+    assert used() == wanted
