@@ -11,7 +11,6 @@ call hangs is abandoned with its thread and its module copy: the thread finalize
 returns.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from typing import IO, Any, Final, TypeVar
 
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.domain.tokenkeys import Sealed, TokenKey
+from hsmstore.hsm.forks import CURRENT
 from hsmstore.hsm.line import Line
 from hsmstore.hsm.session import Session
 
@@ -41,7 +41,7 @@ class Worker:
         self.deadline: Final = deadline
         self.line: Final = line
         self.watch: Callable[[], object] = lambda: None  # called now and then while nothing is to be done
-        self._pid = os.getpid()
+        self._process = CURRENT.number
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._hanging: Future[Any] | None = None
         self._ended = False
@@ -78,7 +78,7 @@ class Worker:
                 self._calls.put(None)
 
     def _submit(self, future: Future[Result], function: Callable[[], Result]) -> None:
-        if os.getpid() != self._pid:
+        if CURRENT.number != self._process:
             raise ConnectionClosed
         with self._lock:
             if self._ended:

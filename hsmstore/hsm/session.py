@@ -16,6 +16,7 @@ from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmUnavailabl
 from hsmstore.domain.tokenkeys import Sealed, TokenKey
 from hsmstore.hsm.ckr import error_code, name_of, words
 from hsmstore.hsm.directory import ClusterDirectory
+from hsmstore.hsm.forks import CURRENT
 from hsmstore.hsm.keys import KeyObjects
 from hsmstore.hsm.module import Module
 
@@ -64,7 +65,7 @@ class Session:
         self._module = module
         self._lock = module.lock
         self._generation = module.generation
-        self._pid = os.getpid()
+        self._process = CURRENT.number
         self._directory = directory
         self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
@@ -82,9 +83,15 @@ class Session:
             HsmUnavailable: the token is gone or its module failed.
 
         """
+        self._require_process()
+        with self._lock:
+            return self._drawn(length)
+
+    def _drawn(self, length: int) -> bytes:
+        """Do what `draw` does. The lock must be held."""
         if not 1 <= length <= RANDOM_BYTES_MAX:  # SoftHSM2 answers 4 GiB with zeros
             raise ValueError(f"{length} bytes were asked for; 1 to {RANDOM_BYTES_MAX} can be drawn at once")
-        octets = self._perform("C_GenerateRandom", self._session.generate_random, 8 * length)
+        octets = self._performed("C_GenerateRandom", self._session.generate_random, 8 * length)
         if len(octets) != length:
             raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
         return octets
@@ -156,10 +163,12 @@ class Session:
             ConnectionClosed, HsmUnavailable: as `draw`.
 
         """
-        if not self._lock.acquire(blocking=False):
+        if CURRENT.number != self._process:
+            raise ConnectionClosed
+        if not self._lock.acquire(False):  # by name it takes half as long again
             return None
         try:
-            return self.draw(length)  # the lock may be taken again by its holder
+            return self._drawn(length)
         finally:
             self._lock.release()
 
@@ -172,8 +181,7 @@ class Session:
                 password is in force.
 
         """
-        if os.getpid() != self._pid:
-            raise ConnectionClosed
+        self._require_process()
         with self._lock:
             if self._module.generation != self._generation:
                 raise ConnectionClosed
@@ -192,7 +200,7 @@ class Session:
 
     def close(self) -> None:
         """Wait for the call under way, then finalize. No byte is drawn after it returns. Idempotent."""
-        if os.getpid() == self._pid:
+        if CURRENT.number == self._process:
             with self._lock:
                 self._held.close()
 
@@ -207,27 +215,37 @@ class Session:
             HsmUnavailable: the token is gone or its module failed.
 
         """
-        if os.getpid() != self._pid:  # before the lock, which another thread may have held at the fork
-            raise ConnectionClosed
+        self._require_process()
         with self._lock:
-            if self._module.generation != self._generation:
-                raise ConnectionClosed
+            return self._performed(name, function, *arguments)
+
+    def _require_process(self) -> None:
+        """Refuse in a forked child, before the lock, which another thread may have held at the fork."""
+        if CURRENT.number != self._process:
+            raise ConnectionClosed
+
+    def _performed(
+        self, name: str, function: Callable[[*Arguments], Result], *arguments: *Arguments
+    ) -> Result:
+        """Do what `_perform` does. The lock must be held."""
+        if self._module.generation != self._generation:
+            raise ConnectionClosed
+        try:
             try:
-                try:
-                    return function(*arguments)
-                except BaseException:
-                    self._look_due = 0.0  # what went wrong may be that there is no token any more
-                    raise
-                finally:
-                    if (now := self._monotonic()) >= self._look_due:
-                        self._look(now)
-            except pkcs11.PKCS11Error as error:
-                self._failed(name_of(error))
-                raise HsmUnavailable(f"{name}: {words(error)}") from error
-            except FileNotFoundError as error:
-                raise HsmUnavailable(f"the token is gone: {error}") from error
-            except OSError as error:
-                raise HsmUnavailable(f"{name}: the token's files: {error}") from error
+                return function(*arguments)
+            except BaseException:
+                self._look_due = 0.0  # what went wrong may be that there is no token any more
+                raise
+            finally:
+                if (now := self._monotonic()) >= self._look_due:
+                    self._look(now)
+        except pkcs11.PKCS11Error as error:
+            self._failed(name_of(error))
+            raise HsmUnavailable(f"{name}: {words(error)}") from error
+        except FileNotFoundError as error:
+            raise HsmUnavailable(f"the token is gone: {error}") from error
+        except OSError as error:
+            raise HsmUnavailable(f"{name}: the token's files: {error}") from error
 
     def _look(self, now: float) -> None:
         """Look at what a call need not look at each time: the lease, the token, and seldom its kmsuser.

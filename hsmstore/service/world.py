@@ -47,8 +47,8 @@ class Call(NamedTuple):
 
     scope: Scope
     request_id: str
-    keys: Mapping[str, KmsKey] = MappingProxyType({})
     caller: Caller = NOBODY
+    keys: Mapping[str, KmsKey] = MappingProxyType({})
     recording: Recording = UNRECORDED
     attested: Attested | None = None
     source: str = ""

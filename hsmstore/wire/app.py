@@ -167,7 +167,7 @@ class KmsApplication:
         if operation is None:
             raise UnknownOperationException().elsewhere()
         scope, caller = self._identification.of(request)
-        call = Call(scope, request_id, caller=caller)
+        call = Call(scope, request_id, caller)
         quotas = self._world.terms.quotas
         if quotas is not None and not quotas.admit(operation.name, scope, self._world.clock.now()):
             raise ThrottlingException
