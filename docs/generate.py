@@ -129,7 +129,7 @@ def command_help() -> str:
     command = [sys.executable, "-m", "hsmstore", "--help"]
     environment = {"PATH": os.defpath, "TERM": "dumb", "COLUMNS": "80"}
     shown = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603  # our own command
-    return f"```\n{shown.stdout.strip()}\n```"
+    return f"```console\n$ hsmstore --help\n{shown.stdout.strip()}\n```"
 
 
 def metrics() -> str:

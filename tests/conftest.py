@@ -19,8 +19,11 @@ settings.register_profile("endurance", settings.get_profile("default"), max_exam
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--endurance` and `--registry`."""
+    """Add `--endurance`, `--rewrite` and `--registry`."""
     parser.addoption("--endurance", action="store_true", help="run the long tests at their full length")
+    parser.addoption(
+        "--rewrite", action="store_true", help="tests/pages: write into the pages what they show"
+    )
     parser.addoption(
         "--registry",
         type=Engine,

@@ -80,23 +80,6 @@ def test_documented_settings() -> None:
     ]
 
 
-def test_documented_session(client: CommandLine, tmp_path: Path) -> None:
-    """What the page types runs to its end when it is pasted into a shell."""
-    session = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
-    script = f"set -eu\nhsmstore() {{ '{sys.executable}' -m hsmstore \"$@\"; }}\n{session}"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=client.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "refused, with exit code 1\n" in done.stdout
-    assert (tmp_path / "seed.bin").stat().st_size == 1024
-
-
 def test_root_help(hsmstore: CommandLine) -> None:
     """The help has the commands in a newcomer's order and the exit codes; no argument at all shows it."""
     shown = hsmstore("--help")

@@ -10,8 +10,6 @@ from tests.cli.conftest import CommandLine, SameProcess
 
 pytestmark = pytest.mark.sqlite  # no registry is met
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "auth.md").read_text(encoding="utf-8")
-
 
 def test_add_list_token(tmp_path: Path) -> None:
     """What is added is listed without its secret; a token is what a credential_process gives."""
@@ -75,15 +73,3 @@ def test_wrong_file(hsmstore: CommandLine, tmp_path: Path, name: str) -> None:
         assert outcome.code == 4
         assert words in outcome.err
         assert outcome.err.count("\n") == 1
-
-
-def test_documented_commands_and_file(tmp_path: Path) -> None:
-    """The page's commands run, and its file is one."""
-    hsmstore = SameProcess(tmp_path)
-    (session,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in session.splitlines():
-        assert hsmstore(*line.split()[1:]).code == 0, line
-    (shown,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "shown.json").write_text(shown)
-    listed = hsmstore("principal", "list", "--file", "shown.json", "--json").json["Principals"]
-    assert [one["Name"] for one in listed] == ["alice", "build"]

@@ -1,7 +1,6 @@
 """Scenarios: the shipped ones come true, and what is wrong with a file is told with its place."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -209,13 +208,3 @@ def test_documented_steps() -> None:
         assert f"| `{typed}` | {options} | {verb.help} |\n" in PAGE
     for member, about in (MEMBERS | EXPECTATIONS).items():
         assert f"| `{member}` | {about} |\n" in PAGE
-
-
-def test_documented_examples(client: CommandLine, tmp_path: Path) -> None:
-    """The examples on the page come true."""
-    examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) > 1
-    for example in examples:
-        (tmp_path / "story.yaml").write_text(example)
-        played = client("scenario", "run", "story.yaml")
-        assert played.code == 0, played.err
