@@ -27,8 +27,8 @@ from tests.pages.shell import Lasting, Shell, answers
 PORTS: Final = ("4599", "4600", "4601", "5000")
 """Ports that pages name. In truth they are free ones."""
 
-_SERVES: Final = re.compile(r"(hsmstore serve\b(?!.* --print-settings)|make serve\b)")
-_GREETS: Final = re.compile(r"hsmstore (hsm )?serve\b|make serve\b")
+_SERVES: Final = re.compile(r"((\w+=\S+ )*hsmstore serve\b(?!.* --print-settings)|make serve\b)")
+_GREETS: Final = re.compile(r"((\w+=\S+ )*hsmstore (hsm )?serve|make serve)\b")
 _LASTS: Final = re.compile(r"(hsmstore hsm serve\b|hsmstore trail tail .*--follow\b|moto_server\b)")
 _PORT: Final = re.compile(r"--port[ =](\d+)")
 

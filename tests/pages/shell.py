@@ -83,7 +83,7 @@ class Lasting:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                ["bash", "-c", f"exec {command}"],
+                ["bash", "-c", f"exec env {command}"],
                 cwd=directory,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
