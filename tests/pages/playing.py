@@ -30,6 +30,7 @@ PORTS: Final = ("4599", "4600", "4601", "5000")
 _SERVES: Final = re.compile(r"((\w+=\S+ )*hsmstore serve\b(?!.* --print-settings)|make serve\b)")
 _GREETS: Final = re.compile(r"((\w+=\S+ )*hsmstore (hsm )?serve|make serve)\b")
 _LASTS: Final = re.compile(r"(hsmstore hsm serve\b|hsmstore trail tail .*--follow\b|moto_server\b)")
+_TESTS: Final = re.compile(r"^\s*(async )?def test_", re.MULTILINE)
 _PORT: Final = re.compile(r"--port[ =](\d+)")
 
 PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -152,6 +153,12 @@ class Player:
         return lasting.said if command.shown else ""
 
     def _python(self, block: Block) -> None:
+        if _TESTS.search(block.text):
+            file = self._home / ".tests" / f"test_{block.line}.py"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(self.samples.true(block.text), encoding="utf-8")
+            self._script(block._replace(text=f"python -m pytest -q -p no:cacheprovider {file}"))
+            return
         code = compile("\n" * (block.line - 1) + self.samples.true(block.text), block.place, "exec")
         with self._inside(), contextlib.redirect_stdout(io.StringIO()):
             try:
