@@ -96,6 +96,10 @@ def new_uuid(bits: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
+UUID_FRONT: Final = 14
+"""Characters of a UUID before its version."""
+
+
 class Uuids:
     """UUIDs of version 4, as responses and the trail carry, in less than half the time of `new_uuid`.
 
@@ -107,7 +111,7 @@ class Uuids:
 
     def __init__(self, public_bits: Callable[[int], int]) -> None:
         """Start anywhere; `public_bits` returns so many random bits."""
-        self._tail = new_uuid(public_bits(128))[14:]
+        self._tail = new_uuid(public_bits(128))[UUID_FRONT:]
         self._fronts = count(public_bits(48), self._STEP)
 
     def new(self) -> str:

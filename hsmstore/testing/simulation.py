@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypedDict, Unpack
 
+import msgspec
+
 from hsmstore.bootstrap.embedded import Embedded, embedded
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.domain.profile import Profile
@@ -125,7 +127,7 @@ class Simulation(Controls):
     def answer(self, request: Request) -> Response | None:
         """Serve one request, in the thread that asks; None is a connection closed without an answer."""
         if request.body is not None and len(request.body) > REQUEST_BODY_MAX:
-            request = request._replace(body=None)
+            request = msgspec.structs.replace(request, body=None)
         begun = self._application.begin(request)
         return begun.run() if isinstance(begun, Work) else begun
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsmstore.domain.errors import AwsError, Conflict, EnvironmentUnfit
-from hsmstore.domain.identifiers import Scope, Uuids
+from hsmstore.domain.identifiers import UUID_FRONT, Scope, Uuids, new_uuid
 from hsmstore.domain.key import KmsKey
 from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Clock, Entropy, Registry
@@ -58,6 +58,7 @@ class FileTrail:
         self._registry = registry
         self._clock = clock
         self.new_event_id = Uuids(entropy.public_bits).new
+        self._behind_front = new_uuid(entropy.public_bits(128))[UUID_FRONT:]
         self.keep = keep
         self.queue: deque[bytes | _Recording] = deque()
         self._lost = 0
@@ -95,7 +96,8 @@ class FileTrail:
             self._lost += 1
             return
         one, two, three, four = draw_parts(scope, caller, source, agent, key_store_id)
-        line = f"{one}{moment(int(at))}{two}{request_id}{three}{self.new_event_id()}{four}"
+        event_id = f"{request_id[:UUID_FRONT]}{self._behind_front}"  # as unique as the request's id
+        line = f"{one}{moment(int(at))}{two}{request_id}{three}{event_id}{four}"
         self.queue.append(line.encode())
 
     def start(self) -> None:

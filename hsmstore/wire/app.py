@@ -303,10 +303,10 @@ def _is_foreign(error: Exception) -> bool:
 
 
 def _is_awsjson(request: Request) -> bool:
-    method, target, headers = request[:3]
-    if method != b"POST" or (target != b"/" and target.partition(b"?")[0] != b"/"):
+    target = request.target
+    if request.method != b"POST" or (target != b"/" and target.partition(b"?")[0] != b"/"):
         return False
-    content_type = headers.get(b"content-type", b"")
+    content_type = request.headers.get(b"content-type", b"")
     return content_type == awsjson.CONTENT_TYPE or (
         content_type.partition(b";")[0].strip().lower() == awsjson.CONTENT_TYPE
     )

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
 import httptools
+import msgspec
 
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 
@@ -21,7 +22,7 @@ REQUEST_PATIENCE: Final = 20  # seconds from a request's first byte to its last
 IDLE_PATIENCE: Final = 300  # seconds between two requests
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A request as it came. Header names are in lower case; a repeated header is joined with commas.
 
     `target` is in origin form. `body` is None where it was larger than REQUEST_BODY_MAX.
@@ -35,7 +36,7 @@ class Request(NamedTuple):
     source: str = ""
 
 
-class Response(NamedTuple):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What to answer. Each line of `headers` ends in CRLF; Date, Content-Length and Connection are added."""
 
     status: int
@@ -242,17 +243,16 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _write(self, response: Response) -> None:
-        status, headers, body = response
         persistence = _CLOSE if self._last else self._persistence
         self._transport.write(
             b"%b%b%b%bContent-Length: %d\r\n\r\n%b"
             % (
-                _STATUS_LINES[status],
-                headers,
+                _STATUS_LINES[response.status],
+                response.headers,
                 self._server.date,
                 persistence,
-                len(body),
-                body if self._with_body else b"",
+                len(response.body),
+                response.body if self._with_body else b"",
             )
         )
         self._since = self._server.now

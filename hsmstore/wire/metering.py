@@ -47,8 +47,8 @@ class MeteredApplication:
         """Do what the application does; a draw is counted here, the rest where it ends."""
         began = self._stopwatch()
         answer = self._begin(request)
-        if type(answer) is Response and answer[0] == _OK:
-            latency = self._prompt.get(request[2].get(b"x-amz-target", b""))
+        if type(answer) is Response and answer.status == _OK:
+            latency = self._prompt.get(request.headers.get(b"x-amz-target", b""))
             if latency is not None:  # the hot path: Latency.add, without the call
                 seconds = self._stopwatch() - began
                 latency.buckets[bisect_left(BOUNDS, seconds)] += 1

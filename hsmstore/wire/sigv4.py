@@ -118,7 +118,8 @@ class Verifier:
             now = self._in_time(date)
             if claim.day != date[:8]:
                 raise InvalidSignatureException(_wrong_day(claim.day, date))
-        expected = signature(claim.key, claim.scope, date, claim.names, request[:4])
+        message = request.method, target, headers, request.body
+        expected = signature(claim.key, claim.scope, date, claim.names, message)
         return _accepted(claim, token, now, right=hmac.compare_digest(expected, signed))
 
     def _in_time(self, date: bytes) -> int:
