@@ -19,7 +19,7 @@ class Engine(StrEnum):
 
 
 ONCE = frozenset(
-    {"attestation", "bench", "domain", "house", "hsm", "http", "logs", "model_checking"}
+    {"attestation", "bench", "console", "domain", "house", "hsm", "http", "logs", "model_checking"}
     | {"package", "pages", "system", "testing"}
 )
 """Directories whose tests open no registry, or one of their own: they belong to the run on SQLite."""

@@ -23,6 +23,7 @@ from hsmstore.bootstrap.parts import (
 from hsmstore.bootstrap.principals import add_principal, list_principals, new_token
 from hsmstore.bootstrap.threads import keeping
 from hsmstore.bootstrap.tokens import serve_token
+from hsmstore.console.app import add_console
 from hsmstore.control.app import management_application
 from hsmstore.control.health import Health
 from hsmstore.domain.door import Door
@@ -40,6 +41,7 @@ from hsmstore.system.ownership import owned
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification
+from hsmstore.wire.inside import Inside
 from hsmstore.wire.metering import PROMPT, MeteredApplication
 from hsmstore.wire.server import Server, require_free
 
@@ -84,9 +86,9 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)
-        management = management_application(
-            world, health, open_guard(settings), scraping(world, tally, lambda: server)
-        )
+        guard = open_guard(settings)
+        management = management_application(world, health, guard, scraping(world, tally, lambda: server))
+        add_console(management, world, Inside(world), guard)
         authorization = None if settings.iam is IamMode.OFF else Authorization(world, settings.iam)
         application = KmsApplication(
             world, management, upstream, identification, authorization, door=Door(settings.allow_host)

@@ -19,6 +19,8 @@ from hsmstore.settings.fields import Settings
 
 SAMPLE: Final = 32
 
+CONSOLE: Final = "/_hsmstore/"
+
 PATIENCE: Final = 30.0
 """Seconds to wait for the demo key store; with AWS's durations it connects long after the welcome."""
 
@@ -99,6 +101,7 @@ def _await(simulator: Simulator, key_store_id: str) -> None:
 def _as_json(settings: Settings, base_url: str, found: Found) -> dict[str, object]:
     return {
         "Endpoint": base_url,
+        "Console": f"{base_url}{CONSOLE}",
         "DataDirectory": str(settings.data_dir),
         "Profile": settings.profile.value,
         "CustomKeyStores": msgspec.to_builtins(found.stores),
@@ -112,7 +115,8 @@ def _as_json(settings: Settings, base_url: str, found: Found) -> dict[str, objec
 def _print(settings: Settings, base_url: str, found: Found) -> None:
     screen.line(f"hsmstore {hsmstore.__version__} serves AWS KMS custom key stores at {base_url}")
     screen.line()
-    screen.card([("data", str(settings.data_dir)), ("profile", settings.profile.value)])
+    console = f"{base_url}{CONSOLE}"
+    screen.card([("console", console), ("data", str(settings.data_dir)), ("profile", settings.profile.value)])
     screen.line()
     if found.stores:
         screen.table(

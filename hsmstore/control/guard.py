@@ -36,7 +36,7 @@ class Guarded:
         path = request.path
         if path in OPEN or path.startswith(OPEN_BELOW) or self._guard.lets_in(knock_of(request)):
             return
-        if path.startswith(f"{PREFIX}/console") and _opens(request):
+        if (path.startswith(f"{PREFIX}/console") or path.rstrip("/") == PREFIX) and _opens(request):
             raise falcon.HTTPSeeOther(LOGIN)
         response.set_header("WWW-Authenticate", "Bearer")
         raise CloudHsmAccessDeniedException(

@@ -6,7 +6,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from hsmstore.service import backups, clock, clusterkeys, clusters, explain, faults, hsms, kmsuser
+from hsmstore.service import backups, clock, clusterkeys, clusters, explain, faults, hsms, kmsuser, overview
 from hsmstore.service.iam.suggesting import suggest_policy
 from hsmstore.service.shapes import Response
 from hsmstore.service.world import Call, World
@@ -68,6 +68,8 @@ ROUTES: Final = (
     Route("POST", "/faults", faults.add_fault),
     Route("DELETE", "/faults", faults.clear_faults),
     Route("DELETE", "/faults/{FaultId}", faults.remove_fault),
+    Route("GET", "/key-stores", overview.list_states),
     Route("GET", "/key-stores/{CustomKeyStoreId}/explanation", explain.explain_key_store),
     Route("GET", "/principals/{Name}/suggestion", suggest_policy),
+    Route("GET", "/trail", overview.list_records),
 )

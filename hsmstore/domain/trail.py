@@ -90,6 +90,9 @@ class Trail(Protocol):
     ) -> None:
         """Record a GenerateRandom that has been served: as `begin` and `end` do, in less time."""
 
+    def latest(self, count: int) -> list[bytes]:
+        """Return the last records as JSON, the oldest first: at most `count`, fewer if they are long."""
+
 
 class Unrecorded:
     """The recording of a call that is not to be recorded, and the trail of a server without one."""
@@ -97,6 +100,10 @@ class Unrecorded:
     def begin(self, _seen: Seen) -> "Unrecorded":
         """Record nothing."""
         return self
+
+    def latest(self, _count: int) -> list[bytes]:
+        """Return nothing."""
+        return []
 
     def about(self, store: KeyStore) -> None:
         """Take no notice."""

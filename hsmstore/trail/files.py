@@ -16,6 +16,10 @@ from hsmstore.domain.errors import EnvironmentUnfit
 FILE_MAX: Final = 64 * 1024 * 1024
 """Bytes after which another file is begun."""
 
+LOOKED_AT: Final = 1024 * 1024
+"""Bytes at the end of a trail in which its last records are looked for, at most."""
+LINE: Final = 2048  # bytes that are looked at for each; most records have half as many
+
 _NAME: Final = re.compile(r"trail-(\d{8})-(\d{6})\.jsonl")
 _CHUNK: Final = 64 * 1024
 
@@ -125,6 +129,25 @@ def whole_lines(path: Path, start: int = 0) -> Iterator[bytes]:
         for line in file:
             if line.endswith(b"\n"):
                 yield line
+
+
+def last_lines(directory: Path, count: int) -> list[bytes]:
+    """Return the last whole lines of a trail, the oldest first; fewer than `count` where they are long."""
+    lines: list[bytes] = []
+    left = min(LOOKED_AT, count * LINE)
+    for path in reversed(trail_files(directory)):
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                start = file.seek(max(0, size - left))
+                found = file.read(size - start).split(b"\n")[start > 0 : -1]
+        except FileNotFoundError:  # it has become too old
+            break
+        lines = found + lines
+        left -= size
+        if len(lines) >= count or left <= 0:
+            break
+    return lines[max(0, len(lines) - count) :]
 
 
 def day_of(at: float) -> str:

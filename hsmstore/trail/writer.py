@@ -25,7 +25,7 @@ from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Clock, Entropy, Registry
 from hsmstore.domain.principal import Caller
 from hsmstore.domain.trail import Seen, TrailUnit
-from hsmstore.trail.files import Retention, TrailFiles, unusable
+from hsmstore.trail.files import Retention, TrailFiles, last_lines, unusable
 from hsmstore.trail.record import LOST, draw_parts, moment, record
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class FileTrail:
     def begin(self, seen: Seen) -> "_Recording":
         """Open the record of a call."""
         return _Recording(self, seen)
+
+    def latest(self, count: int) -> list[bytes]:
+        """Return the last records that are in the files, the oldest first."""
+        return last_lines(self._files.directory, count)
 
     def take(self, recording: "_Recording") -> None:
         """Queue a call that has ended. What is committed is never turned away."""

@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 
 MANAGEMENT_PREFIX: Final = b"/_hsmstore"
 
+CONSOLE_CALLS: Final = b"/_hsmstore/console/kms/"
+"""What the console asks of KMS may hang as any call, and has no threads reserved."""
+
 _OK: Final = HTTPStatus.OK  # which looks it up each time
 UNKNOWN: Final = "UnknownOperation"
 """The eventName of a call of no operation; CloudTrail has none."""
@@ -84,7 +87,8 @@ class KmsApplication:
         if turned_away is not None:
             return self._turn_away(turned_away, request)
         if request.target.startswith(MANAGEMENT_PREFIX):
-            return Work(partial(wsgi.run, self._management, request), reserved=True)
+            reserved = not request.target.startswith(CONSOLE_CALLS)
+            return Work(partial(wsgi.run, self._management, request), reserved=reserved)
         request_id = self._new_request_id()
         if not _is_awsjson(request):
             return self._begin_another(request, request_id)

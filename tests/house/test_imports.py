@@ -18,7 +18,7 @@ from tests.house.tidy import ROOT
 OFFENCES = {
     "hsmstore/domain/limits.py": (
         "import hsmstore.service, transitions, pkcs11, sqlalchemy, falcon, httptools, typer, yaml,"
-        " prometheus_client, structlog, boto3"
+        " prometheus_client, structlog, boto3, jinja2"
     ),
     "hsmstore/wire/__init__.py": "import hsmstore.storage",
 }

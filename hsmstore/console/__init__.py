@@ -1,0 +1,1 @@
+"""The console: the simulator as pages, under /_hsmstore/."""

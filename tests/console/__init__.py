@@ -1,0 +1,1 @@
+"""The console: its forms by plain HTTP, and its pages in a real browser."""

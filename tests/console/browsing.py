@@ -1,0 +1,103 @@
+"""A real Chromium: how it is started, and a page that keeps what it complains of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # publishes no types
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response
+
+HOME = "/_hsmstore/"
+PATIENCE = 60_000  # milliseconds; on a busy machine everything takes longer
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+_WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
+"""
+
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def launched(playwright: Playwright) -> Browser:
+    """Start Debian's Chromium, with a new profile, and asking nobody anything."""
+    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_FLAGS, timeout=PATIENCE)
+
+
+class Sheet:
+    """A page in a browser, and what it has complained of."""
+
+    def __init__(self, page: Page, endpoint: str) -> None:
+        self.page = page
+        self._endpoint = endpoint
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._see(request.url))
+
+    def open(self, path: str = HOME) -> Page:
+        """Load a page of the console."""
+        answer = self.page.goto(self._endpoint + path)
+        assert isinstance(answer, Response)
+        assert answer.status < 500
+        return self.page
+
+    def is_clean(self) -> bool:
+        """Tell whether nothing has been complained of, by scripts or by the Content-Security-Policy."""
+        assert self.complaints == []
+        assert self.page.evaluate("violations") == []
+        return True
+
+    def barriers(self) -> list[Any]:
+        """Return what axe-core finds in the page."""
+        found = Axe().run(self.page, options=_RULES)
+        return [
+            (violation["id"], [node["html"] for node in violation["nodes"]])
+            for violation in found.response["violations"]
+        ]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        refused = "Failed to load resource" in message.text  # of a status from 400 on, which tests provoke
+        if message.type in {"error", "warning"} and not refused:
+            self.complaints.append(message.text)
+
+    def _see(self, url: str) -> None:
+        if not url.startswith(self._endpoint):
+            self.complaints.append(f"asked for {url}")
+
+
+@contextmanager
+def opened(
+    browser: Browser,
+    endpoint: str,
+    *,
+    width: int = 1280,
+    scheme: Literal["light", "dark"] = "light",
+    scripts: bool = True,
+) -> Iterator[Sheet]:
+    """Open an empty page in a profile of its own; at the end it must have complained of nothing."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 860},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE)
+    if scripts:
+        context.add_init_script(_WATCH)
+    sheet = Sheet(context.new_page(), endpoint)
+    try:
+        yield sheet
+        if scripts:
+            assert sheet.is_clean()
+    finally:
+        context.close()

@@ -1,0 +1,147 @@
+"""What the console has of other rooms' tables: acts, the machine's picture, the ways out."""
+
+import shlex
+from typing import Any
+
+import pytest
+import typer
+
+from hsmstore.cli.app import app
+from hsmstore.console import machine
+from hsmstore.console.acts import ACTS, PREFIX, KmsAct, ManagementAct
+from hsmstore.console.fixing import fix_of
+from hsmstore.control import routes
+from hsmstore.domain.causes import CAUSES
+from hsmstore.domain.connection import TRANSITIONS, ConnectionState, Event
+from hsmstore.domain.keystore import ConnectionErrorCode
+from hsmstore.service.explain import EventDescription, Explanation
+from hsmstore.wire.operations import OPERATIONS, TARGET_PREFIX
+
+MEMBERS = {
+    "ClusterId": "cluster-22222222222",
+    "HsmId": "hsm-22222222222",
+    "SubnetId": "subnet-1",
+    "BackupId": "backup-1",
+    "FaultId": "fault-1",
+    "CustomKeyStoreId": "cks-1",
+    "CustomKeyStoreName": "a b",
+    "NewCustomKeyStoreName": "a",
+    "CloudHsmClusterId": "cluster-22222222222",
+    "KeyStorePassword": "…",
+    "Password": "…",
+    "KmsuserPassword": "…",
+    "HsmCount": "2",
+    "NumberOfBytes": "32",
+    "Reachable": "true",
+    "FreeAddresses": "0",
+    "Seconds": "60",
+    "Rate": "60",
+    "Point": "connect",
+    "Effect": "connection-error",
+    "Error": "NETWORK_ERRORS",
+    "Times": "1",
+}
+
+
+def test_every_act_is_an_api_call() -> None:
+    """An act is a route of the management API, which its document lists, or an operation of KMS."""
+    by_path = {(route.method, route.path): route.serve for route in routes.ROUTES}
+    assert routes.PREFIX == PREFIX
+    for act in ACTS.values():
+        if isinstance(act, ManagementAct):
+            assert by_path[act.method, act.path] is act.serve
+        else:
+            assert TARGET_PREFIX + act.name in OPERATIONS
+
+
+def test_everything_that_changes_something_is_an_act() -> None:
+    """The console can do whatever the management API can, but for the keys on a token."""
+    acts = {act.serve for act in ACTS.values() if isinstance(act, ManagementAct)}
+    missing = {route.path for route in routes.ROUTES if route.method != "GET" and route.serve not in acts}
+    assert missing == {"/clusters/{ClusterId}/keys/{KeyId}"}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_every_act_is_a_command(act: ManagementAct | KmsAct) -> None:
+    """What a person is told to type is what the command line understands."""
+    program, *words = shlex.split(act.says(MEMBERS).command)
+    assert program == "hsmstore"
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("test", words)  # which raises UsageError
+
+
+def test_what_is_typed_is_quoted() -> None:
+    """A name with spaces or worse is one word of the command."""
+    said = ACTS["CreateCustomKeyStore"].says({"CustomKeyStoreName": "a; rm -rf '~'"})
+    assert said.command == """hsmstore store create 'a; rm -rf '"'"'~'"'"''"""
+
+
+def test_the_picture_is_the_table() -> None:
+    """Each state is one box and each transition one arrow, in its place within the picture."""
+    picture = machine.of_all({ConnectionState.CONNECTED: 3})
+    assert [node.state for node in picture.nodes] == list(ConnectionState)
+    assert [(edge.event, edge.before, edge.after) for edge in picture.edges] == list(TRANSITIONS)
+    assert len({edge.line.path for edge in picture.edges}) == len(TRANSITIONS)
+    for node in picture.nodes:
+        assert 0 <= node.x < node.x + node.width <= picture.width
+        assert 0 <= node.y < node.y + node.height <= picture.height
+    assert [node.stores for node in picture.nodes if node.lit] == [3]
+
+
+def test_the_way_it_came() -> None:
+    """The last life of a store is lit, each step with its distance; what changed nothing is no step."""
+    events = ["created", "connect", "connect_failed", "disconnect", "disconnect_completed", "updated"]
+    picture = machine.of_one(ConnectionState.CONNECTED, [*events, "connect", "connect_succeeded"])
+    steps = {(edge.event, edge.before): edge.step for edge in picture.edges if edge.step}
+    assert steps == {
+        (Event.CONNECT_SUCCEEDED, ConnectionState.CONNECTING): 1,
+        (Event.CONNECT, ConnectionState.DISCONNECTED): 2,
+    }
+    assert picture.words.endswith("DISCONNECTED, connect → CONNECTING, connect_succeeded → CONNECTED.")
+    around = machine.of_one(ConnectionState.DISCONNECTED, events)
+    assert sorted(edge.step for edge in around.edges if edge.step) == [1, 2, 3, 4]
+
+
+def _explanation(*events: str, state: ConnectionState, code: ConnectionErrorCode) -> Explanation:
+    history = [
+        EventDescription(
+            at=float(number),
+            event=event,
+            connection_state=state,
+            connection_error_code=code if event == "connect_failed" else None,
+        )
+        for number, event in enumerate(events)
+    ]
+    return Explanation(
+        custom_key_store_id="cks-1",
+        custom_key_store_name="one",
+        connection_state=state,
+        since=0.0,
+        why="",
+        fix=[],
+        history=history,
+    )
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_a_way_out_begins_and_ends_alike(code: ConnectionErrorCode) -> None:
+    """Whatever the cause: disconnect, mend, connect; a step is ready when those before it are done."""
+    fix = fix_of(_explanation("connect", "connect_failed", state=ConnectionState.FAILED, code=code), None)
+    assert fix is not None
+    assert fix.code is code
+    assert [fix.steps[0].act, fix.steps[-1].act] == ["DisconnectCustomKeyStore", "ConnectCustomKeyStore"]
+    assert fix.current == 0
+    assert not fix.steps[-1].ready
+
+
+def test_a_way_out_stays_until_the_next_connect() -> None:
+    """After the disconnect the way out goes on; with another connect it is over."""
+    code = ConnectionErrorCode.XKS_PROXY_NOT_REACHABLE
+    events = ["connect", "connect_failed", "disconnect", "disconnect_completed"]
+    away = fix_of(_explanation(*events, state=ConnectionState.DISCONNECTED, code=code), None)
+    assert away is not None
+    assert away.current == len(away.steps) - 1
+    again = fix_of(_explanation(*events, "connect", state=ConnectionState.CONNECTING, code=code), None)
+    assert again is None
