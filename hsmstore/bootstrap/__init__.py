@@ -7,9 +7,9 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hsmstore.bootstrap.door import open_guard
+from hsmstore.bootstrap.door import open_guard, open_tls, reload_tls, require_safe
 from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.observing import scraping
 from hsmstore.bootstrap.parts import (
@@ -57,6 +57,9 @@ __all__ = [
     "upgrade_registry",
 ]
 
+if TYPE_CHECKING:
+    from hsmstore.wire.tls import Tls
+
 log = logging.getLogger(__name__)
 
 LOOK: Final = 0.5  # seconds between two looks at the file of principals
@@ -69,11 +72,13 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
     credential for the server's own.
 
     Raises:
+        BadSetting: it would let in more than it was told to.
         EnvironmentUnfit: the machine cannot run it as it stands.
 
     """
     settings = loaded.settings
     open_log(settings)
+    require_safe(settings)
     require_free(settings.host, settings.port)
     own = own_credential(settings)
     principals = FilePrincipals(settings.principals, *filter(None, [own]))
@@ -83,6 +88,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
         log.warning("--iam %s without --principals, or with --auth off: nobody is known", settings.iam)
     tally = Tally(PROMPT)
     with owned(settings.data_dir), open_world(settings, serving=True, tally=tally) as world:
+        tls = open_tls(settings)
         health = Health(world)
         upstream = open_upstream(settings)
         identification = Identification(world.home, settings.auth, principals, real_time)
@@ -99,9 +105,10 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
             settings.port,
             settings.threads,
             real_time=real_time,
+            tls=None if tls is None else tls.context,
             when_listening=partial(_announce, settings, health, own, when_ready),
             before_stop=world.faults.end,
-            at_hangup=partial(_reload, world, loaded),
+            at_hangup=partial(_reload, world, loaded, tls),
         )
         watch = Watch(principals)
         watch.start()
@@ -160,7 +167,7 @@ def registry_state(settings: Settings) -> SchemaState:
     return current_state(settings.registry_url)
 
 
-def _reload(world: World, loaded: Loaded) -> None:
+def _reload(world: World, loaded: Loaded, tls: "Tls | None") -> None:
     """Let what may change while the server runs be as the settings say by now."""
     try:
         settings = loaded.again().settings
@@ -172,6 +179,7 @@ def _reload(world: World, loaded: Loaded) -> None:
     world.terms.quotas = open_quotas(settings)
     logging.getLogger().setLevel(settings.log_level.upper())
     log.warning("the settings were read again")
+    reload_tls(tls)
     for name in settings.__struct_fields__:
         if name not in RELOADED and getattr(settings, name) != getattr(loaded.settings, name):
             log.warning("%s takes effect at the next start", name)
@@ -188,4 +196,4 @@ def _announce(
     host = wildcard.get(settings.host, settings.host)
     health.status = "ok"
     shown = f"[{host}]" if ":" in host else host
-    when_ready(f"http://{shown}:{settings.port}", own)
+    when_ready(f"{'https' if settings.has_tls else 'http'}://{shown}:{settings.port}", own)

@@ -99,6 +99,7 @@ def world_of(
                 profile=settings.profile,
                 key_store_quota=settings.key_store_quota,
                 quotas=open_quotas(settings),
+                has_tls=settings.has_tls,
             ),
             faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
             replica=Replica(

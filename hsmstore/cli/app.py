@@ -2,7 +2,6 @@
 
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -29,7 +28,7 @@ from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
 from hsmstore.cli.options import Invocation
 from hsmstore.cli.scenario import command as scenario_command
-from hsmstore.cli.token import token_for
+from hsmstore.cli.trust import context_for, token_for
 from hsmstore.settings import checked
 from hsmstore.settings.environment import (
     CREDENTIAL_VARIABLES,
@@ -98,6 +97,7 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's signature of 
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
+    *,
     endpoint: Annotated[
         str | None,
         typer.Option(metavar="URL", help=f"Where the simulator is.  [default: {LOCAL_ENDPOINT}]"),
@@ -109,14 +109,28 @@ def root(
         str | None, typer.Option(metavar="ACCOUNT", help="The account to speak for: twelve digits.")
     ] = None,
     token_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="The token of the management API, instead of HSMSTORE_TOKEN. Of a simulator on this machine"
             " it is found in the data directory.",
         ),
     ] = None,
-    *,
+    ca_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Authorities to trust over HTTPS, instead of AWS_CA_BUNDLE. Of a simulator on this machine"
+            " they are found in the data directory.",
+        ),
+    ] = None,
+    client_cert: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Certificate and key to show over HTTPS, instead of HSMSTORE_CLIENT_CERT.",
+        ),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -125,8 +139,8 @@ def root(
     if context.invoked_subcommand is None:
         screen.line(context.get_help())
         raise typer.Exit
-    file = None if token_file is None else str(token_file)
-    typed = {"--endpoint": endpoint, "--region": region, "--account": account, "--token-file": file}
+    typed = {"--endpoint": endpoint, "--region": region, "--account": account}
+    typed |= {"--token-file": token_file, "--ca-file": ca_file, "--client-cert": client_cert}
     context.obj = _invocation(typed)
 
 
@@ -150,6 +164,7 @@ def _invocation(typed: Mapping[str, str | None]) -> Invocation:
         region=None if region is None else checked("region", region, region_source),
         credentials=_credentials(everything) if account is None else None,
         token=token_for(where, given.get("--token-file"), everything),
+        context=context_for(where, given.get("--ca-file"), given.get("--client-cert"), everything),
     )
     return Invocation(simulator, endpoint_chosen=endpoint is not None, given=list(given))
 

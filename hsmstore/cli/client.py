@@ -1,5 +1,6 @@
 """The simulator as commands use it: a wrong URL is a bad setting, an answer is read as a view."""
 
+from ssl import SSLContext
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ class Simulator(simulator.Simulator):
         region: str | None = None,
         credentials: Credentials | None = None,
         token: str | None = None,
+        context: SSLContext | None = None,
         named_by: str = "--endpoint",
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -33,7 +35,14 @@ class Simulator(simulator.Simulator):
 
         """
         try:
-            super().__init__(endpoint, account=account, region=region, credentials=credentials, token=token)
+            super().__init__(
+                endpoint,
+                account=account,
+                region=region,
+                credentials=credentials,
+                token=token,
+                context=context,
+            )
         except ValueError as error:
             raise BadSetting(f"{named_by}: {error}") from error
 

@@ -1,6 +1,8 @@
 """What `hsmstore serve` says once it serves: what runs where, and lines that a newcomer can paste."""
 
+import json
 import shlex
+import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +17,7 @@ from hsmstore.cli.first_start import demo_key_store
 from hsmstore.cli.views import StoreView
 from hsmstore.cli.waiting import Unsettled, settled
 from hsmstore.domain.principal import AuthMode, Credential
+from hsmstore.settings.environment import CA_FILE
 from hsmstore.settings.fields import Settings
 
 SAMPLE: Final = 32
@@ -27,7 +30,7 @@ PATIENCE: Final = 30.0
 TRY_IT: Final = """
 With the AWS CLI:
 
-  export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={region}
+  export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={region}{bundle}
   aws kms generate-random --number-of-bytes {sample}{of_store} \\
     --endpoint-url {endpoint} --query Plaintext --output text
 
@@ -35,7 +38,7 @@ With boto3:
 
   import boto3
   kms = boto3.client("kms", endpoint_url="{endpoint}", region_name="{region}",
-                     aws_access_key_id="{key}", aws_secret_access_key="{secret}")
+                     aws_access_key_id="{key}", aws_secret_access_key="{secret}"{verify})
   print(kms.generate_random(NumberOfBytes={sample}{in_store})["Plaintext"].hex())
 """
 
@@ -63,10 +66,11 @@ def welcome(settings: Settings, base_url: str, own: Credential | None, *, as_jso
 
     It runs beside a server that serves already, so whatever goes wrong here is no more than a note.
     """
-    credentials = None if own is None else Credentials(own.access_key_id, own.secret_access_key)
+    if settings.tls_client_ca is not None:
+        screen.note(f"serving at {base_url}; clients need a certificate of {settings.tls_client_ca}")
+        return
     try:
-        token = settings.management_token_file.read_text(encoding="ascii").strip()
-        found = _look(Simulator(base_url, credentials=credentials, token=token), settings)
+        found = _look(_simulator(settings, base_url, own), settings)
         if as_json:
             screen.document(_as_json(settings, base_url, found))
         else:
@@ -75,6 +79,21 @@ def welcome(settings: Settings, base_url: str, own: Credential | None, *, as_jso
         return
     except Exception as error:  # noqa: BLE001 - a thread's last place; the server goes on
         screen.note(f"serving at {base_url}, but the welcome failed: {ending_of(error).line}")
+
+
+def _simulator(settings: Settings, base_url: str, own: Credential | None) -> Simulator:
+    """Return a client of this very server: over HTTPS it believes this certificate, whatever names it has."""
+    context = None
+    if settings.has_tls:
+        context = ssl.create_default_context(cafile=settings.tls_cert or settings.data_dir / CA_FILE)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return Simulator(
+        base_url,
+        credentials=None if own is None else Credentials(own.access_key_id, own.secret_access_key),
+        token=settings.management_token_file.read_text(encoding="ascii").strip(),
+        context=context,
+    )
 
 
 def _look(simulator: Simulator, settings: Settings) -> Found:
@@ -87,6 +106,14 @@ def _look(simulator: Simulator, settings: Settings) -> Found:
     tried = connected[0] if connected else None
     drawn = drawn_bytes(simulator, SAMPLE, tried.custom_key_store_id if tried else None)
     return Found(stores=stores, tried=tried, drawn=drawn)
+
+
+def _trusting(settings: Settings) -> dict[str, str]:
+    """Return what the lines need besides, to believe a certificate that the server has made itself."""
+    if not settings.tls or settings.tls_cert is not None:
+        return {"bundle": "", "verify": ""}
+    file = str((settings.data_dir / CA_FILE).absolute())
+    return {"bundle": f" AWS_CA_BUNDLE={shlex.quote(file)}", "verify": f", verify={json.dumps(file)}"}
 
 
 def _await(simulator: Simulator, key_store_id: str) -> None:
@@ -136,6 +163,7 @@ def _print(settings: Settings, base_url: str, found: Found) -> None:
             endpoint=base_url,
             region=settings.region,
             **_SIGNING[settings.auth],
+            **_trusting(settings),
             sample=SAMPLE,
             of_store=f" --custom-key-store-id {shlex.quote(key_store_id)}" if key_store_id else "",
             in_store=f', CustomKeyStoreId="{key_store_id}"' if key_store_id else "",

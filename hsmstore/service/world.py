@@ -143,6 +143,7 @@ class Terms:
     profile: Profile
     key_store_quota: int
     quotas: Quotas | None = None
+    has_tls: bool = False  # of a process, it does not change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,9 @@ TOKEN_VARIABLE: Final = "HSMSTORE_TOKEN"  # noqa: S105  # a name
 TOKEN_FILE_VARIABLE: Final = "HSMSTORE_TOKEN_FILE"  # noqa: S105  # likewise
 DATA_DIR_VARIABLE: Final = "HSMSTORE_DATA_DIR"
 TOKEN_FILE: Final = "management.token"  # noqa: S105  # in the data directory
+CA_VARIABLE: Final = "AWS_CA_BUNDLE"
+CA_FILE: Final = "tls/ca.pem"  # in the data directory
+CLIENT_CERT_VARIABLE: Final = "HSMSTORE_CLIENT_CERT"
 LOCAL_ENDPOINT: Final = "http://127.0.0.1:4599"
 
 

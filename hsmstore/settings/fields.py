@@ -74,6 +74,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    tls: Annotated[
+        bool,
+        Meta(
+            description="Serve HTTPS; without --tls-cert, with a certificate that is made in the data "
+            "directory, and clients trust tls/ca.pem there."
+        ),
+    ] = False
+    tls_cert: (
+        Annotated[
+            Path,
+            Meta(description="PEM file of the certificate for HTTPS, with its chain; SIGHUP reads it again."),
+        ]
+        | None
+    ) = None
+    tls_key: (
+        Annotated[Path, Meta(description="PEM file of its key, if that is not in the same file.")] | None
+    ) = None
+    tls_client_ca: (
+        Annotated[
+            Path,
+            Meta(description="PEM file of authorities; only clients with a certificate of one are served."),
+        ]
+        | None
+    ) = None
+    allow_plain_http: Annotated[
+        bool, Meta(description="Let --host reach beyond this machine without TLS.")
+    ] = False
+    allow_unsigned: Annotated[
+        bool, Meta(description="Let --host reach beyond this machine without --auth verify.")
+    ] = False
     token_file: (
         Annotated[
             Path,
@@ -205,6 +235,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def registry_url(self) -> str:
         """The registry's SQLAlchemy URL, whether it was set or not."""
         return self.database_url or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it serves HTTPS."""
+        return self.tls or self.tls_cert is not None
 
     @property
     def management_token_file(self) -> Path:

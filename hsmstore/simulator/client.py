@@ -1,6 +1,7 @@
 """The client: one method for whatever is done often."""
 
 import base64
+from ssl import SSLContext
 from typing import Final
 
 from hsmstore.simulator.doors import ENDPOINT, TIMEOUT, Answer, Credentials, Doors
@@ -20,6 +21,7 @@ class Controls(Doors):
         region: str | None = None,
         credentials: Credentials | None = None,
         token: str | None = None,
+        context: SSLContext | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -29,7 +31,13 @@ class Controls(Doors):
 
         """
         super().__init__(
-            endpoint, account=account, region=region, credentials=credentials, token=token, timeout=timeout
+            endpoint,
+            account=account,
+            region=region,
+            credentials=credentials,
+            token=token,
+            context=context,
+            timeout=timeout,
         )
         self.clock = Clock(self)
         self.faults = Faults(self)

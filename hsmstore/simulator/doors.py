@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ssl import SSLContext
 from time import gmtime, strftime  # noqa: TID251 - the date of a credential scope is the caller's own
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -48,6 +49,7 @@ class Doors:
 
     `account` and `region` are sent only when given; the server has its own. With `credentials` calls of KMS
     are signed. `token` opens the management API of a simulator that asks for it.
+    `context` says whom to trust over HTTPS, and which certificate to show; without it, the system does.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Doors:
         region: str | None = None,
         credentials: Credentials | None = None,
         token: str | None = None,
+        context: SSLContext | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -81,7 +84,8 @@ class Doors:
         self._token = token
         self._netloc = url.netloc.rpartition("@")[2]
         self._timeout = timeout
-        self._connection = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        self._tls = url.scheme == "https"
+        self._context = context
         self._prefix = url.path.rstrip("/")
 
     def kms(self, operation: str, **members: object) -> Answer:
@@ -160,13 +164,18 @@ class Doors:
             OSError, HTTPException: there is none.
 
         """
-        connection = self._connection(self._host, self._port, timeout=self._timeout)
+        connection = self._connect()
         try:
             connection.request(method, self._prefix + target, body, dict(headers))
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
+
+    def _connect(self) -> HTTPConnection:
+        if not self._tls:
+            return HTTPConnection(self._host, self._port, timeout=self._timeout)
+        return HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
 
     def _understood(self, status: int, content: bytes) -> Answer:
         try:

@@ -15,16 +15,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from email.utils import formatdate
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.wire.http import Application, Connection, Response, Work
 from hsmstore.wire.threads import Threads
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
 GRACE: Final = 5.0  # seconds, at the end, for what is under way
+HANDSHAKE_PATIENCE: Final = 10.0  # seconds for a handshake of TLS
+FAREWELL: Final = 2.0  # seconds for a client of TLS to say that it has heard the end
 RESERVED_THREADS: Final = 2
 SPARE_FILES: Final = 256  # file descriptors for everything but clients
 SWITCH_INTERVAL: Final = 0.0005
@@ -43,15 +48,16 @@ class Server:
         threads: int,
         *,
         real_time: Callable[[], float],
+        tls: "SSLContext | None" = None,
         when_listening: Callable[[], object] = lambda: None,
         before_stop: Callable[[], object] = lambda: None,
         at_hangup: Callable[[], object] = lambda: None,
     ) -> None:
         """Take the application, where to listen, and how many threads may wait for it.
 
-        `real_time` gives seconds since the epoch, for the Date header. `when_listening` and `at_hangup`
-        (SIGHUP) are called in a thread of their own; `before_stop` is called when it is to end, and lets go
-        what would keep a thread.
+        With `tls` it speaks HTTPS. `real_time` gives seconds since the epoch, for the Date header.
+        `when_listening` and `at_hangup` (SIGHUP) are called in a thread of their own; `before_stop` is called
+        when it is to end, and lets go what would keep a thread.
         """
         self.application = application
         self.connections: set[Connection] = set()
@@ -63,6 +69,7 @@ class Server:
         self._threads = Threads(threads, "call")
         self._reserved = Threads(RESERVED_THREADS, "reserved-call")
         self._real_time = real_time
+        self._tls = tls
         self._when_listening = when_listening
         self._before_stop = before_stop
         self._at_hangup = at_hangup
@@ -114,7 +121,15 @@ class Server:
         prepare()
         self._tick()
         host, port = self._address
-        listener = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
+        listener = await loop.create_server(
+            lambda: Connection(self),
+            host,
+            port,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_PATIENCE if self._tls else None,
+            ssl_shutdown_timeout=FAREWELL if self._tls else None,
+        )
         self.port = listener.sockets[0].getsockname()[1]
         _in_a_thread(self._when_listening, "announcer")
         await self._stop.wait()

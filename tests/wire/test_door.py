@@ -10,13 +10,16 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from hsmstore.bootstrap.door import management_token
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.settings import load
 from hsmstore.simulator import Refused, Simulator
 from hsmstore.trail.files import trail_files
 from tests.server import Answer, Server, running
 from tests.trail.schema import records
 from tests.wire.raw import HEADERS
 
-pytestmark = pytest.mark.simulator_only
+pytestmark = [pytest.mark.simulator_only, pytest.mark.sqlite]
 
 DRAW = b'{"NumberOfBytes":1}'
 EVIL = "http://evil.example"
@@ -176,17 +179,23 @@ def test_the_python_client_shows_the_token(guarded: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"), [("short", "is shorter than"), ("\xff" * 20, "is no text"), ("", "is")]
+    ("content", "what"),
+    [
+        (b"short", "is shorter than"),
+        (b"", "is shorter than"),
+        (b"\xff" * 20, "is no text"),
+        (None, "cannot be used"),
+    ],
 )
-def test_a_token_that_is_none(tmp_path: Path, text: str, what: str) -> None:
+def test_a_token_that_is_none(tmp_path: Path, content: bytes | None, what: str) -> None:
     """A server does not start with a token that can be guessed, or with none."""
-    data_dir = tmp_path / "data"
-    data_dir.mkdir(mode=0o700)
-    (data_dir / "management.token").write_text(text)
-    server = Server(data_dir)
-    server.spawn()
-    assert server.wait() == 4
-    assert what in server.log
+    file = tmp_path / "token"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(EnvironmentUnfit, match=what):
+        management_token(load({"token_file": str(file)}, {}).settings)
 
 
 def test_a_token_that_others_may_read(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ _BY_KEY: Final[dict[str, Callable[[Facts], Value]]] = {
     "aws:principaltype": _principal_type,
     "aws:requestedregion": lambda facts: facts.call.scope.region,
     "aws:resourceaccount": lambda facts: facts.call.scope.account,
-    "aws:securetransport": lambda _: "false",
+    "aws:securetransport": lambda facts: _flag(facts.world.terms.has_tls),
     "aws:sourceip": lambda facts: facts.call.source or None,
     "aws:tagkeys": _tag_keys,
     "aws:useragent": lambda facts: facts.call.user_agent or None,
