@@ -29,6 +29,17 @@ LOST: Final = "RecordsLost"
 
 DRAW: Final = "GenerateRandom"
 
+_CODES: Final = MappingProxyType({"AccessDeniedException": "AccessDenied"})
+"""Errors that CloudTrail, as recorded of KMS, calls otherwise than the wire does."""
+
+_USED: Final = MappingProxyType(
+    dict.fromkeys(
+        ("encryption_algorithm", "source_encryption_algorithm", "destination_encryption_algorithm"),
+        "SYMMETRIC_DEFAULT",
+    )
+)
+"""What is shown of a request that does not say it."""
+
 _DATES: Final = frozenset({"creation_date", "deletion_date", "valid_to"})
 _NOTHING_SHOWN: Final = Shown()
 
@@ -56,6 +67,7 @@ class Record(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     event_type: str
     management_event: bool
     recipient_account_id: str
+    event_category: str = msgspec.field(default_factory=lambda: "Management")
 
 
 encode: Final = msgspec.json.Encoder().encode
@@ -83,7 +95,7 @@ def record(
             aws_region=seen.scope.region,
             source_ip_address="AWS Internal" if service else seen.source,
             user_agent="AWS Internal" if service else agent(seen.agent),
-            error_code=None if error is None else error.code,
+            error_code=None if error is None else _CODES.get(error.code, error.code),
             error_message=None if error is None or error.message is None else error.message[:TEXT_MAX],
             request_parameters=_members(seen.members, shown.request, seen.name) if shown.request else None,
             response_elements=None
@@ -191,7 +203,9 @@ def _members(holder: object, fields: tuple[str, ...], name: str) -> dict[str, An
         return None
     members: dict[str, Any] = {}
     for field in fields:
-        value = getattr(holder, field)
+        value: Any = getattr(holder, field)
+        if value is None:
+            value = _USED.get(field)
         if value is not None:
             shown = lower(_wire_name(holder, field))
             if name.endswith("CustomKeyStore"):

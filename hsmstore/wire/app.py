@@ -94,12 +94,15 @@ class KmsApplication:
             return self._begin_another(request, request_id)
         try:
             operation, members, call = self._accept(request, request_id)
-            if operation.promptly is not None and self._world.terms.quotas is not None:
+            promptly, may = operation.promptly, self._authorization
+            if promptly is not None and self._world.terms.quotas is not None:
                 self._count(operation, members.custom_key_store_id)
-            if self._authorization is not None and not operation.waits(members):
-                self._authorization.authorize(operation.name, members, call)
-            if operation.promptly is not None and not self._world.faults.active:
-                response = operation.promptly(members, call, self._world)
+            if (
+                promptly is not None
+                and not self._world.faults.active
+                and (may is None or may.allows_promptly(operation.name, members, call))
+            ):
+                response = promptly(members, call, self._world)
                 if response is not None:
                     if self._trail is not None:
                         self._trail.drawn(
@@ -271,13 +274,15 @@ class KmsApplication:
             return Identity(self._world.home, NOBODY)
 
     def _serve_plainly(self, operation: Operation, members: Any, call: Call) -> Response:
-        if self._authorization is not None and operation.waits(members):
+        if self._authorization is not None:
             call = self._authorization.authorize(operation.name, members, call)
         return operation.serve(members, call, self._world)
 
     @starting_again
     def _serve_keys(self, operation: Operation, members: Any, call: Call) -> Response:
         """Find the keys that the request names and serve it; from the start, if one changed meanwhile."""
+        if self._authorization is not None:
+            self._authorization.require_own(operation.name, members, operation.key_members, call)
         keys = named_keys(self._world, call, members, operation.key_members)
         call.recording.found(keys)
         for store_id in {key.store.id for key in keys.values()}:
@@ -291,11 +296,17 @@ class KmsApplication:
             error.foreign = error.foreign and not keys
             raise
 
-    @staticmethod
-    def _forward(elsewhere: Elsewhere, request: Request, request_id: str) -> HttpResponse:
+    def _forward(self, elsewhere: Elsewhere, request: Request, request_id: str) -> HttpResponse:
+        """Send a request on as it came; with `verify` only what a principal has signed, for any service."""
         SERVING.set(SERVING.get() or Serving(request_id))
         if request.body is None:
             return _refused(_too_large(), request_id)
+        try:
+            self._identification.vouch(request)
+        except AwsError as error:
+            if _is_awsjson(request):
+                return self._refused_early(error, request_id, request)
+            return sts.refused(error, request_id)
         try:
             return elsewhere.forward(request)
         except Exception as error:  # noqa: BLE001  # the same way out

@@ -25,7 +25,7 @@ from hsmstore.wire.http import Request
 from hsmstore.wire.sigv4 import KMS, STS, Service, Verifier
 
 _CREDENTIAL: Final = re.compile(
-    rb"Credential=(?P<key_id>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,64})/[^/,\s]+/aws4_request"
+    rb"Credential=(?P<key_id>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]{1,64})/(?P<service>[^/,\s]+)/aws4_request"
 )
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 
@@ -78,6 +78,21 @@ class Identification:
         self.look()
         return self._verified(STS, request) if self._mode is AuthMode.VERIFY else self._said(request)
 
+    def vouch(self, request: Request) -> None:
+        """Let a request to any service go on elsewhere; `verify`: if a principal has signed it. It may wait.
+
+        Raises:
+            AwsError: as `Verifier.verify` does.
+
+        """
+        if self._mode is not AuthMode.VERIFY:
+            return
+        self.look()
+        said = _CREDENTIAL.search(request.headers.get(b"authorization", b""))
+        name = KMS.name if said is None else said["service"]
+        service = KMS if name == KMS.name else Service(name, STS.window)
+        Verifier(service, self._principals.credentials, self._real_time).verify(request)
+
     def knows(self, request: Request) -> bool:
         """Tell whether the access key of a request is a principal's."""
         said = _CREDENTIAL.search(request.headers.get(b"authorization", b""))
@@ -121,7 +136,7 @@ class Identification:
         said = _CREDENTIAL.search(authorization)
         if said is None:
             return None
-        key_id, region = (part.decode("latin-1") for part in said.groups())
+        key_id, region = said["key_id"].decode("latin-1"), said["region"].decode("ascii")
         account = key_id if _ACCOUNT.fullmatch(key_id) else self._home.scope.account
         if self._mode is AuthMode.OFF:
             return Identity(Scope(account, region), NOBODY)

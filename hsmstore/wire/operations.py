@@ -59,15 +59,6 @@ class Operation:
         object.__setattr__(self, "read_only", self.access is Access.READ)
         object.__setattr__(self, "key_members", validation.key_members(self.request))
 
-    def waits(self, members: Any) -> bool:
-        """Tell whether more than memory must be looked at: a key, or a Recipient's document."""
-        return self.promptly is None or getattr(members, "recipient", None) is not None
-
-    @property
-    def iam_action(self) -> str:
-        """The permission that the operation needs."""
-        return f"kms:{self.name}"
-
 
 _R, _W = Access.READ, Access.WRITE
 

@@ -37,11 +37,7 @@ def answer(request: Request, request_id: str, identification: Identification) ->
     try:
         identity = identification.of_query(request)
     except AwsError as error:
-        if error.query_code is None:
-            raise
-        early = isinstance(error, IncompleteSignatureException)
-        status = HTTPStatus.BAD_REQUEST if early else HTTPStatus.FORBIDDEN
-        return _refused(status, error.query_code, error.message or "", request_id)
+        return refused(error, request_id)
     asked = _form(request)
     action, version = asked.get("Action", ""), asked.get("Version", VERSION)
     if action == ACTION:
@@ -50,6 +46,20 @@ def answer(request: Request, request_id: str, identification: Identification) ->
         return _refused(HTTPStatus.BAD_REQUEST, "MissingAction", "Missing Action", request_id)
     text = f"Could not find operation {action} for version {version}"
     return _refused(HTTPStatus.BAD_REQUEST, "InvalidAction", text, request_id)
+
+
+def refused(error: AwsError, request_id: str) -> Response:
+    """Refuse a request whose signature is not right, by the names of the query protocol.
+
+    Raises:
+        AwsError: the query protocol has no name for it.
+
+    """
+    if error.query_code is None:
+        raise error
+    early = isinstance(error, IncompleteSignatureException)
+    status = HTTPStatus.BAD_REQUEST if early else HTTPStatus.FORBIDDEN
+    return _refused(status, error.query_code, error.message or "", request_id)
 
 
 def _form(request: Request) -> dict[str, str]:

@@ -7,13 +7,12 @@ import pytest
 
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import Grant
-from hsmstore.domain.policy.decision import Asked, Guard, Reason, Verdict, denial, fitting_grant
+from hsmstore.domain.policy.decision import Guard, Reason, Verdict, denial, fitting_grant
 from hsmstore.domain.policy.principals import Subject
 from tests.policy.asking import (
     ACCOUNT,
     ALICE,
     KEY,
-    NOTHING,
     OTHER,
     ROLE,
     ROOT,
@@ -225,9 +224,10 @@ DENIALS = {
 @pytest.mark.parametrize("reason", DENIALS)
 def test_the_text_of_a_denial(reason: Reason) -> None:
     """The texts are those recorded from KMS."""
-    asked = Asked("kms:Decrypt", KEY, Subject(SESSION), NOTHING)
     start = f"User: {SESSION} is not authorized to perform: kms:Decrypt on resource: {KEY} "
-    assert denial(asked, Verdict(allowed=False, reason=reason)) == start + DENIALS[reason]
+    assert (
+        denial(SESSION, "kms:Decrypt", KEY, Verdict(allowed=False, reason=reason)) == start + DENIALS[reason]
+    )
 
 
 def test_nobody() -> None:

@@ -21,7 +21,7 @@ from hsmstore.trail import writer
 from hsmstore.trail.files import Retention, TrailFiles, trail_files, whole_lines
 from hsmstore.trail.writer import FileTrail, open_trail
 from tests.registries import REGISTRIES
-from tests.trail.schema import Record, records
+from tests.trail.reading import Record, records
 
 DAY = 86_400.0
 SCOPE = Scope("123456789012", "us-east-1")
@@ -123,7 +123,7 @@ def test_what_was_committed_is_written_once(tmp_path: Path) -> None:
             _opened(directory, registry).close()
             with registry.reading() as unit:
                 assert unit.records(first.origin) == []
-            assert [one.event_id for one in _written(directory)] == [left.event_id]
+            assert [one["eventID"] for one in _written(directory)] == [left.event_id]
             with registry.writing() as unit:  # as if the kill had come before it was crossed out
                 unit.add_record(first.origin, left.event_id, left.record)
 
@@ -173,7 +173,7 @@ def test_the_order_is_that_of_the_ends(tmp_path: Path) -> None:
         trail.close()
         with registry.reading() as unit:
             assert unit.records(trail.origin) == []
-    assert [one.request_id for one in _written(tmp_path / "trail")] == wanted
+    assert [one["requestID"] for one in _written(tmp_path / "trail")] == wanted
 
 
 def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
@@ -194,9 +194,9 @@ def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
         trail.start()
         trail.close()
     written = _written(tmp_path / "trail")
-    assert written[-1].event_name == "RecordsLost"
-    assert written[-1].additional_event_data == {"count": 7}
-    assert [one.event_name for one in written[:-1]].count("DeleteAlias") == 3
+    assert written[-1]["eventName"] == "RecordsLost"
+    assert written[-1]["additionalEventData"] == {"count": 7}
+    assert [one["eventName"] for one in written[:-1]].count("DeleteAlias") == 3
 
 
 def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:

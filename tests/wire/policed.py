@@ -106,7 +106,7 @@ def serving(place: Path, *options: str) -> Iterator[Place]:
     credentials = {}
     for name, document in USERS.items():
         kind = PrincipalType.ROOT if name == "root" else PrincipalType.USER
-        tags = {"team": "red"} if name == "tagged" else {}
+        tags = {"team": "red"} if name in {"tagged", "nobody"} else {}
         credentials[name] = add_principal(file, name, account=ACCOUNT, kind=kind, tags=tags, policy=document)
     add_principal(file, "builder", account=ACCOUNT, kind=PrincipalType.ROLE, tags={}, policy=None)
     credentials["builder"] = new_token(file, "builder", account=ACCOUNT, seconds=3600, session="run-1")

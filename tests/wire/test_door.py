@@ -16,7 +16,7 @@ from hsmstore.settings import load
 from hsmstore.simulator import Refused, Simulator
 from hsmstore.trail.files import trail_files
 from tests.server import Answer, Server, running
-from tests.trail.schema import records
+from tests.trail.reading import records
 from tests.wire.raw import HEADERS
 
 pytestmark = [pytest.mark.simulator_only, pytest.mark.sqlite]
@@ -106,7 +106,7 @@ def test_refused_calls_are_recorded(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         assert draw(server, Origin=EVIL).status == 403
     (path,) = trail_files(tmp_path / "data" / "trail")
-    refusals = [one.error_code for one in records(path.read_bytes()) if one.error_code is not None]
+    refusals = [one["errorCode"] for one in records(path.read_bytes()) if "errorCode" in one]
     assert refusals == ["OriginNotAllowedException"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hsmstore.attestation.minting import Claims, Module
 from hsmstore.attestation.pki import ROOT_FILE, Authority, save_root
@@ -14,6 +15,7 @@ from hsmstore.domain.principal import PrincipalType
 from hsmstore.system.clock import monotonic
 from tests.attestation.conftest import Recipient
 from tests.wire.enclave import ALGORITHM, minted, now
+from tests.wire.iamconditions import ROWS, Row
 from tests.wire.keys import NO_KEY, fresh
 from tests.wire.policed import ACCOUNT, ALIAS_ARN, NO_IDENTITY, ROOT, Place, allow, denied, policy, serving
 from tests.wire.refusals import code, refusal
@@ -158,6 +160,38 @@ def test_a_grant(place: Place, new_key: NewKey) -> None:
 
 
 @pytest.mark.aws_documented
+def test_what_a_grant_does_not_constrain(place: Place, new_key: NewKey) -> None:
+    """A constraint is one on operations that have an encryption context; DescribeKey has none."""
+    key, builder = new_key(), place.client("builder")
+    place.client("root").create_grant(
+        KeyId=key,
+        GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:role/builder",
+        Operations=["DescribeKey", "GenerateDataKey"],
+        Constraints={"EncryptionContextEquals": {"a": "b"}},
+    )
+    assert builder.describe_key(KeyId=key)
+    assert code(builder.generate_data_key, KeyId=key, KeySpec="AES_256") == "AccessDeniedException"
+
+
+@pytest.mark.aws_documented
+def test_a_grant_to_grant(place: Place, new_key: NewKey) -> None:
+    """Who has CreateGrant by a grant gives on no more than that grant allows, nor with fewer constraints."""
+    key, builder, grantee = new_key(), place.client("builder"), f"arn:aws:iam::{ACCOUNT}:user/nobody"
+    subset = {"Constraints": {"EncryptionContextSubset": {"a": "b"}}}
+    place.client("root").create_grant(
+        KeyId=key,
+        GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:role/builder",
+        Operations=["CreateGrant", "Encrypt"],
+        **subset,
+    )
+    for operations, constraints in ((["Decrypt"], subset), (["Encrypt"], {})):
+        more = {"KeyId": key, "GranteePrincipal": grantee, "Operations": operations, **constraints}
+        assert code(builder.create_grant, **more) == "AccessDeniedException"
+    builder.create_grant(KeyId=key, GranteePrincipal=grantee, Operations=["Encrypt"], **subset)
+    assert place.client("nobody").encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"a": "b"})
+
+
+@pytest.mark.aws_documented
 def test_re_encrypt(place: Place, new_key: NewKey) -> None:
     """ReEncrypt needs kms:ReEncryptFrom on one key and kms:ReEncryptTo on the other."""
     who = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}
@@ -203,6 +237,30 @@ def test_conditions(place: Place, new_key: NewKey) -> None:
 
 
 @pytest.mark.aws_documented
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.key}-{row.operation}")
+def test_a_condition_key(place: Place, new_key: NewKey, row: Row) -> None:
+    """What a policy asks of a request has a value, and it is the request's: one lets in, another does not."""
+    who = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}
+    key = new_key(Tags=[{"TagKey": "team", "TagValue": "green"}])
+    for wanted, allowed in ((row.fails, False), (row.fits, True)):
+        condition = {row.operator: {row.key: wanted}}
+        own = allow("kms:*", Principal={"AWS": ROOT})
+        text = json.dumps(policy(own, allow("kms:*", Principal=who, Condition=condition)))
+        place.client("root").put_key_policy(KeyId=key, Policy=text)
+        refused = _refused(getattr(place.client("nobody"), row.operation), KeyId=key, **row.members)
+        assert (refused != "AccessDeniedException") is allowed, refused
+
+
+def _refused(call: Callable[..., Any], **members: Any) -> str | None:
+    """Return with what a call is refused, if it is."""
+    try:
+        call(**members)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return None
+
+
+@pytest.mark.aws_documented
 def test_an_enclave(place: Place, store: str, root: Authority, recipient: Recipient) -> None:
     """Random bytes for one enclave image only: not for another, and not in the clear."""
     enclave = place.client("enclave")
@@ -217,6 +275,31 @@ def test_an_enclave(place: Place, store: str, root: Authority, recipient: Recipi
     assert code(enclave.generate_random, NumberOfBytes=8, Recipient=given) == "AccessDeniedException"
     given["AttestationDocument"] = document[:-1] + bytes([document[-1] ^ 1])
     assert code(enclave.generate_random, NumberOfBytes=8, Recipient=given) == "ValidationException"
+
+
+@pytest.mark.aws_documented
+def test_the_default_key_policy(place: Place, store: str) -> None:
+    """The default key policy leaves everything to the account's identity policies."""
+    made = place.client("root").create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=store)
+    key = made["KeyMetadata"]["Arn"]
+    assert place.client("user").encrypt(KeyId=key, Plaintext=b"x")
+    assert place.client("root").get_key_policy(KeyId=key)["Policy"]
+    refused = refusal(place.client("nobody").encrypt, KeyId=key, Plaintext=b"x")
+    assert refused == denied("nobody", "Encrypt", key, NO_IDENTITY.format("Encrypt"))
+
+
+@pytest.mark.aws_recorded
+@pytest.mark.parametrize("name", ["root", "nobody"])
+def test_a_key_of_another_account(place: Place, name: str) -> None:
+    """Of another account's key a caller is not told whether it is there."""
+    key = f"arn:aws:kms:us-east-1:444455556666:key/{NO_KEY}"
+    refused = refusal(place.client(name).describe_key, KeyId=key)
+    assert refused.code == "AccessDeniedException"
+    assert refused.message.endswith(
+        f"is not authorized to perform: kms:DescribeKey on resource: {key} because the resource does not"
+        " exist in this Region, no resource-based policies allow access, or a resource-based policy"
+        " explicitly denies access"
+    )
 
 
 @pytest.mark.inferred(reason="Which of the two AWS tells of first is not known.")

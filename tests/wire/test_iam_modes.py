@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hsmstore.system.clock import monotonic
+from hsmstore.trail.files import trail_files
 from tests.server import Server
+from tests.trail.reading import Record, records
+from tests.wire.keys import fresh
 from tests.wire.policed import ACCOUNT, NO_IDENTITY, Place, allow, denied, policy, serving
-from tests.wire.refusals import refusal
+from tests.wire.refusals import code, refusal
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,35 @@ def test_warn_and_suggest(warned: Place) -> None:
     assert allowed["Denied"] == []
 
 
+def recorded(place: Place, **wanted: str) -> Record:
+    """Return the first record that has these members, as soon as it is written."""
+    deadline = monotonic() + 60
+    while monotonic() < deadline:
+        for path in trail_files(place.server.data_dir / "trail"):
+            for one in records(path.read_bytes().rpartition(b"\n")[0]):
+                if wanted.items() <= one.items():
+                    return one
+    raise AssertionError(wanted)
+
+
+@pytest.mark.simulator_only(reason="AWS has no such mode.")
+def test_warnings_are_recorded(warned: Place) -> None:
+    """In the trail a call that would have been denied says so, each time; one that is allowed does not."""
+    nobody, key = warned.client("nobody"), fresh("alias/warned")
+    drawn = [nobody.generate_random(NumberOfBytes=8)["ResponseMetadata"]["RequestId"] for _ in range(2)]
+    text = denied("nobody", "GenerateRandom", "*", NO_IDENTITY.format("GenerateRandom")).message
+    for request_id in drawn:
+        record = recorded(warned, requestID=request_id)
+        assert record["additionalEventData"] == {"wouldBeDenied": [text]}
+        assert (record["userIdentity"]["userName"], record.get("errorCode")) == ("nobody", None)
+    allowed = warned.client("reader").generate_random(NumberOfBytes=8)["ResponseMetadata"]["RequestId"]
+    assert "additionalEventData" not in recorded(warned, requestID=allowed)
+    assert code(nobody.delete_alias, AliasName=key) == "NotFoundException"
+    missing = recorded(warned, eventName="DeleteAlias")
+    assert missing["errorCode"] == "NotFoundException"
+    assert "kms:DeleteAlias" in missing["additionalEventData"]["wouldBeDenied"][0]
+
+
 @pytest.mark.simulator_only(reason="AWS knows every caller.")
 def test_somebody_unknown(warned: Place, tmp_path: Path) -> None:
     """Who is not known has no policy: enforce refuses, warn does not."""
@@ -56,6 +89,8 @@ def test_somebody_unknown(warned: Place, tmp_path: Path) -> None:
             "User: anonymous is not authorized to perform: kms:GenerateRandom on resource: *"
             " because no identity-based policy allows the kms:GenerateRandom action"
         )
+        record = recorded(enforcing, eventName="GenerateRandom")
+        assert (record["errorCode"], record["errorMessage"]) == ("AccessDenied", refused.message)
 
 
 @pytest.mark.simulator_only(reason="The policies of principals stand in a file.")

@@ -15,7 +15,7 @@ from hsmstore.trail.shown import SHOWN
 from hsmstore.wire.operations import OPERATIONS
 from tests.crash.scene import mortal
 from tests.server import PASSWORD, Server, external_members, running
-from tests.trail.schema import Record, records
+from tests.trail.reading import Record, records
 
 CANARY: Final = "C4n4ryC4n4ryC4n4ry"
 
@@ -27,7 +27,7 @@ def trail_of(data_dir: Path) -> list[Record]:
 
 def only(found: list[Record], name: str, *, refused: bool = False) -> Record:
     """Return the one record of this operation that was, or was not, refused."""
-    (record,) = [one for one in found if one.event_name == name and (one.error_code is not None) is refused]
+    (record,) = [one for one in found if one["eventName"] == name and ("errorCode" in one) is refused]
     return record
 
 
@@ -162,7 +162,7 @@ def test_every_call_has_one_record(life: Life) -> None:
     """Each request id stands in the trail once, in the order of the answers; refusals included."""
     known = set(life.requests)
     assert len(known) == len(life.requests)
-    found = [one.request_id for one in life.records if one.request_id in known]
+    found = [one.get("requestID") for one in life.records if one.get("requestID") in known]
     assert found == life.requests
 
 
@@ -171,8 +171,8 @@ def test_every_operation_is_there_and_refused(life: Life) -> None:
     """What was refused has the error's name; the table of what may be shown has a row for each operation."""
     names = {target.partition(".")[2] for target in OPERATIONS}
     assert set(SHOWN) == names
-    assert {one.event_name for one in life.records if one.error_code} == names | {"UnknownOperation"}
-    assert len({one.event_id for one in life.records}) == len(life.records)
+    assert {one["eventName"] for one in life.records if one.get("errorCode")} == names | {"UnknownOperation"}
+    assert len({one["eventID"] for one in life.records}) == len(life.records)
 
 
 @pytest.mark.aws_documented
@@ -192,40 +192,49 @@ def test_no_secret_is_in_any_file(life: Life) -> None:
 @pytest.mark.aws_documented
 def test_records_of_key_stores(life: Life) -> None:
     """They are as in the KMS Developer Guide: clusterId, no password, the store's name beside a change."""
-    created = next(one for one in life.records if one.event_name == "CreateCustomKeyStore")
-    assert created.request_parameters == {"customKeyStoreName": "trailed", "clusterId": life.cluster_id}
-    assert created.response_elements == {"customKeyStoreId": life.store}
-    assert not created.read_only
+    created = next(one for one in life.records if one["eventName"] == "CreateCustomKeyStore")
+    assert created["requestParameters"] == {"customKeyStoreName": "trailed", "clusterId": life.cluster_id}
+    assert created["responseElements"] == {"customKeyStoreId": life.store}
+    assert not created["readOnly"]
     for name in ("ConnectCustomKeyStore", "DisconnectCustomKeyStore", "UpdateCustomKeyStore"):
         record = only(life.records, name)
-        assert record.request_parameters == {"customKeyStoreId": life.store}
-        assert record.response_elements is None
-        assert record.additional_event_data == {"customKeyStoreName": "trailed", "clusterId": life.cluster_id}
-        assert record.resources is None
+        assert record["requestParameters"] == {"customKeyStoreId": life.store}
+        assert record["responseElements"] is None
+        assert record["additionalEventData"] == {
+            "customKeyStoreName": "trailed",
+            "clusterId": life.cluster_id,
+        }
+        assert "resources" not in record
     described = next(
-        one for one in life.records if one.event_name == "DescribeCustomKeyStores" and one.request_parameters
+        one
+        for one in life.records
+        if one["eventName"] == "DescribeCustomKeyStores" and one["requestParameters"]
     )
-    assert described.read_only
+    assert described["readOnly"]
 
 
 @pytest.mark.aws_documented
 def test_records_of_keys(life: Life) -> None:
     """A key's creation tells its metadata, with dates in words; cryptography its store and context only."""
     created = only(life.records, "CreateKey")
-    assert created.response_elements is not None
-    metadata = created.response_elements["keyMetadata"]
+    metadata = created["responseElements"]["keyMetadata"]
     assert (metadata["arn"], metadata["customKeyStoreId"]) == (life.key["Arn"], life.store)
     assert metadata["creationDate"].endswith((" AM", " PM"))
-    assert created.additional_event_data is not None
-    assert json.loads(created.additional_event_data["backingKey"]).keys() == {"backingKeyId"}
+    assert json.loads(created["additionalEventData"]["backingKey"]).keys() == {"backingKeyId"}
     encrypted = only(life.records, "Encrypt")
-    assert encrypted.request_parameters == {
+    assert encrypted["requestParameters"] == {
         "keyId": life.key["KeyId"],
         "encryptionContext": {"purpose": "test"},
+        "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
     }
-    assert encrypted.response_elements is None
-    assert encrypted.additional_event_data == {"customKeyStoreId": life.store}
-    assert [one.arn for one in encrypted.resources or []] == [life.key["Arn"]]
+    assert encrypted["responseElements"] is None
+    assert encrypted["additionalEventData"] == {"customKeyStoreId": life.store}
+    decrypted = only(life.records, "Decrypt")
+    assert "keyId" not in decrypted["requestParameters"], "the ciphertext names it"
+    assert decrypted["additionalEventData"] == {"customKeyStoreId": life.store}
+    assert decrypted["resources"] == encrypted["resources"]
+    assert len(only(life.records, "ReEncrypt")["resources"]) == 2
+    assert [one["ARN"] for one in encrypted["resources"]] == [life.key["Arn"]]
 
 
 @pytest.mark.inferred
@@ -234,11 +243,11 @@ def test_records_of_draws(life: Life) -> None:
     drawn = next(
         one
         for one in life.records
-        if one.event_name == "GenerateRandom"
-        and one.additional_event_data == {"customKeyStoreId": life.store}
+        if one["eventName"] == "GenerateRandom"
+        and one.get("additionalEventData") == {"customKeyStoreId": life.store}
     )
-    assert (drawn.request_parameters, drawn.response_elements) == (None, None)
-    assert (drawn.read_only, drawn.resources) == (True, [])
+    assert (drawn["requestParameters"], drawn["responseElements"]) == (None, None)
+    assert (drawn["readOnly"], drawn["resources"]) == (True, [])
 
 
 @pytest.mark.aws_documented
@@ -254,10 +263,9 @@ def test_a_deleted_key_has_an_event_of_the_service(tmp_path: Path) -> None:
         while server.call("DescribeKey", {"KeyId": key["KeyId"]}).status == 200:
             threading.Event().wait(0.05)
     deleted = only(trail_of(tmp_path / "data"), "DeleteKey")
-    assert (deleted.event_type, deleted.request_id) == ("AwsServiceEvent", None)
-    assert deleted.user_identity.invoked_by == "AWS Internal"
-    assert deleted.additional_event_data is not None
-    (status,) = deleted.additional_event_data["backingKeysDeletionStatus"]
+    assert (deleted["eventType"], deleted.get("requestID")) == ("AwsServiceEvent", None)
+    assert deleted["userIdentity"]["invokedBy"] == "AWS Internal"
+    (status,) = deleted["additionalEventData"]["backingKeysDeletionStatus"]
     assert status["deletionStatus"] == "SUCCESS"
 
 
@@ -272,10 +280,10 @@ def test_a_kill_loses_no_record_of_a_change(tmp_path: Path) -> None:
             server.start()
             server.kms().describe_custom_key_stores()
             ids = [
-                one.response_elements["customKeyStoreId"]
+                one["responseElements"]["customKeyStoreId"]
                 for path in trail_files(tmp_path / "data" / "trail")
                 for one in records(path.read_bytes().rpartition(b"\n")[0])
-                if one.event_name == "CreateCustomKeyStore" and one.response_elements
+                if one["eventName"] == "CreateCustomKeyStore" and one["responseElements"]
             ]
             assert [one for one in ids if one in changed] == changed
             assert len(ids) == len(set(ids))
@@ -335,11 +343,11 @@ def test_the_trail_can_be_followed(tmp_path: Path) -> None:
         ) as following:
             assert following.stdout is not None
             for line in following.stdout:
-                assert records(line)[0].request_id
+                assert records(line)[0]["requestID"]
                 break
             answer = server.call("ListKeys", {})
             wanted = answer.headers["X-Amzn-Requestid"]
-            assert any(records(line)[0].request_id == wanted for line in following.stdout)
+            assert any(records(line)[0]["requestID"] == wanted for line in following.stdout)
             following.kill()
 
 
@@ -359,11 +367,13 @@ def test_who_called_is_told(tmp_path: Path) -> None:
                 "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature={'0' * 64}",
             }
             assert server.request("POST", "/", body, headers).status == 200
-    who = [one.user_identity for one in trail_of(tmp_path / "data")]
-    user, stranger = (one for one in who if one.access_key_id in {alice["AccessKeyId"], "AKIAUNKNOWN"})
-    assert (user.type, user.user_name, user.access_key_id) == ("IAMUser", "alice", alice["AccessKeyId"])
-    assert user.arn == f"arn:aws:iam::{user.account_id}:user/alice"
-    assert (stranger.type, stranger.access_key_id, stranger.arn) == ("AWSAccount", "AKIAUNKNOWN", None)
+    who = [one["userIdentity"] for one in trail_of(tmp_path / "data")]
+    user, stranger = (one for one in who if one.get("accessKeyId") in {alice["AccessKeyId"], "AKIAUNKNOWN"})
+    assert (user["type"], user["userName"]) == ("IAMUser", "alice")
+    assert user["accessKeyId"] == alice["AccessKeyId"]
+    assert user["arn"] == f"arn:aws:iam::{user['accountId']}:user/alice"
+    assert (stranger["type"], stranger["accessKeyId"]) == ("AWSAccount", "AKIAUNKNOWN")
+    assert "arn" not in stranger
     written = b"".join(path.read_bytes() for path in trail_files(tmp_path / "data" / "trail"))
     assert alice["SecretAccessKey"].encode() not in written
 
@@ -374,5 +384,6 @@ def test_who_has_not_signed_is_nobody(tmp_path: Path) -> None:
     with running(tmp_path / "data", "--auth", "verify") as server:
         assert server.call("ListKeys", {}).status == 400
     record = only(trail_of(tmp_path / "data"), "ListKeys", refused=True)
-    assert record.error_code == "MissingAuthenticationTokenException"
-    assert (record.user_identity.type, record.user_identity.access_key_id) == ("AWSAccount", None)
+    assert record["errorCode"] == "MissingAuthenticationTokenException"
+    assert record["userIdentity"]["type"] == "AWSAccount"
+    assert "accessKeyId" not in record["userIdentity"]

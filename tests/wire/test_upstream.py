@@ -17,6 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from hsmstore.bootstrap import add_principal
+from hsmstore.domain.principal import PrincipalType
 from tests.server import Server, running
 from tests.wire.keys import Keys
 from tests.wire.refusals import code, refusal
@@ -169,6 +171,57 @@ def test_other_services_are_upstream(both: Server) -> None:
     queues = boto3.client("sqs", **arguments)
     queues.create_queue(QueueName="a-queue")
     assert queues.list_queues()["QueueUrls"][0].endswith("/a-queue")
+
+
+def test_what_goes_upstream_is_verified_here(tmp_path: Path, upstream: str) -> None:
+    """With verify nobody's request goes upstream, of whichever service; a principal's goes as it came."""
+    file = tmp_path / "principals.json"
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*"},
+    }
+    alice, bob = (
+        add_principal(file, name, account="123456789012", kind=PrincipalType.USER, tags={}, policy=given)
+        for name, given in (("alice", policy), ("bob", None))
+    )
+    options = ("--upstream", upstream, "--auth", "verify", "--principals", str(file), "--iam", "enforce")
+    with running(tmp_path / "data", "--profile", "instant", *options) as server:
+        key_id = _signed(server, "kms", alice).create_key()["KeyMetadata"]["KeyId"]
+        assert directly(upstream).describe_key(KeyId=key_id)
+        assert code(_signed(server, "kms", bob).create_key) == "AccessDeniedException"
+        assert _signed(server, "kms", bob).describe_key(KeyId=key_id), "the upstream decides about its keys"
+        _signed(server, "sqs", bob).create_queue(QueueName="signed")
+        bucket = _signed(server, "s3", bob)
+        bucket.create_bucket(Bucket="signed")
+        bucket.put_object(Bucket="signed", Key="a/b", Body=b"x" * 1000)
+        assert bucket.get_object(Bucket="signed", Key="a/b")["Body"].read() == b"x" * 1000
+
+        wrong = bob | {"SecretAccessKey": "wrong"}
+        stranger = {"AccessKeyId": "AKIANOBODYHASEXAMPLE", "SecretAccessKey": "wrong"}
+        for credential, names in (
+            (wrong, {"InvalidSignatureException", "SignatureDoesNotMatch"}),
+            (stranger, {"UnrecognizedClientException", "InvalidClientTokenId"}),
+        ):
+            assert refusal(_signed(server, "kms", credential).describe_key, KeyId=key_id).code in names
+            assert refusal(_signed(server, "sts", credential).get_caller_identity).code in names
+            assert refusal(_signed(server, "s3", credential).create_bucket, Bucket="forged").code in names
+            assert refusal(_signed(server, "iam", credential).list_users).code in names
+        unheard = {"X-Amz-Target": "TrentService.Unheard", "Content-Type": "application/x-amz-json-1.1"}
+        answer = server.request("POST", "/", b"{}", unheard)
+        assert json.loads(answer.body)["__type"] == "MissingAuthenticationTokenException"
+        assert server.request("GET", "/moto-api/", b"", {}).status == 403
+        assert [one["Name"] for one in bucket.list_buckets()["Buckets"]] == ["signed"]
+
+
+def _signed(server: Server, service: str, credential: dict[str, Any]) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=credential["AccessKeyId"],
+        aws_secret_access_key=credential["SecretAccessKey"],
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
 
 
 class _Echo(BaseHTTPRequestHandler):

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     KEY_DENIES = "the key policy denies it"
     IDENTITY_SILENT = "no identity-based policy allows it"
     KEY_SILENT = "the key policy does not allow it"
+    KEY_OF_OTHERS = "the key is another account's"
 
 
 class Verdict(NamedTuple):
@@ -88,12 +89,10 @@ def decide(asked: Asked, identity: Sequence[Policy], guard: Guard | None = None)
     return ours or _IDENTITY_SILENT
 
 
-def denial(asked: Asked, verdict: Verdict) -> str:
-    """Return the text of AccessDeniedException, as recorded from KMS."""
-    action = asked.action
+def denial(arn: str, action: str, resource: str, verdict: Verdict) -> str:
+    """Return the text of AccessDeniedException to a caller, as recorded from KMS."""
     cause = _CAUSES[verdict.reason].format(action)
-    what = f"perform: {action} on resource: {asked.resource}"
-    return f"User: {asked.subject.arn} is not authorized to {what} {cause}"
+    return f"User: {arn} is not authorized to perform: {action} on resource: {resource} {cause}"
 
 
 def fitting_grant(
@@ -118,6 +117,8 @@ _CAUSES: Final[Mapping[Reason, str]] = {
     Reason.KEY_DENIES: "with an explicit deny in a resource-based policy",
     Reason.IDENTITY_SILENT: "because no identity-based policy allows the {} action",
     Reason.KEY_SILENT: "because no resource-based policy allows the {} action",
+    Reason.KEY_OF_OTHERS: "because the resource does not exist in this Region, no resource-based policies"
+    " allow access, or a resource-based policy explicitly denies access",
 }
 
 

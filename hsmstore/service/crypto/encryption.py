@@ -213,6 +213,7 @@ def _source(
             key = resolve(world, call, blob.arn)
         except NotFoundException as error:
             raise AccessDeniedException(_NO_SUCH_KEY) from error
+        call.recording.found({blob.arn: key, **call.keys})
     require_usable(key, algorithm)
     return key
 

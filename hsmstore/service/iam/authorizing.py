@@ -1,17 +1,20 @@
 """Whether a call is allowed: after it is known who calls and which keys are named, before it is served.
 
-In mode `warn` everything is allowed; what would have been denied is logged, once for each permission.
+In mode `warn` everything is allowed. What would have been denied stands in the record of each call, and once
+for each permission in the log.
 """
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from hsmstore.domain.errors import AccessDeniedException
 from hsmstore.domain.identifiers import root_arn
-from hsmstore.domain.key import Grant
+from hsmstore.domain.key import Grant, KmsKey
 from hsmstore.domain.policy.decision import (
     Asked,
     Guard,
@@ -54,6 +57,37 @@ class Authorization:
         self._enforces = mode is IamMode.ENFORCE
         self._standings: dict[str | None, Standing] = {}
 
+    def allows_promptly(self, operation: str, members: Any, call: Call) -> bool:
+        """Tell whether a call that needs no key is allowed, by what is in memory.
+
+        What is not, is to be authorized where it may wait: a document may have to be looked at, and the
+        call's record tells what is missing.
+        """
+        standing = self._standing(call.caller)
+        if standing is None or members.recipient is not None:
+            return False
+        need = Need(f"kms:{operation}")
+        verdict = self._verdict(standing, need, Facts(self._world, call, members, need))
+        if verdict.allowed:
+            self._world.usage.note(standing.who, Permission(need.action, need.resource), verdict)
+        return verdict.allowed
+
+    def require_own(self, operation: str, members: Any, naming: Iterable[str], call: Call) -> None:
+        """Refuse a request about another account's key; `naming` are its members that may name keys.
+
+        Raises:
+            AccessDeniedException: there is one, and policies are enforced; it is foreign.
+
+        """
+        for member in naming if self._enforces else ():
+            name = getattr(members, member) or ""
+            arn = _KEY_ARN.fullmatch(name)
+            if arn and arn["region"] == call.scope.region and arn["account"] != call.scope.account:
+                action = f"kms:{operation}{_SIDES.get(member, '')}"
+                who = call.caller.arn or _ANONYMOUS
+                verdict = Verdict(allowed=False, reason=Reason.KEY_OF_OTHERS)
+                raise AccessDeniedException(denial(who, action, name, verdict)).elsewhere()
+
     def authorize(self, operation: str, members: Any, call: Call) -> Call:
         """Return the call, with the keys that were found only for this and what a Recipient attests.
 
@@ -62,57 +96,76 @@ class Authorization:
             AwsError: as `needs_of` and `Facts.get`.
 
         """
+        standing = self._standing(call.caller)
+        lacking: list[str] = []
         for need in needs_of(operation, members, call, self._world):
             if need.key is not None and need.name is not None and need.name not in call.keys:
                 call = call._replace(keys={**call.keys, need.name: need.key})
             facts = Facts(self._world, call, members, need)
-            self._require(need, facts)
+            text = self._denial(standing, need, facts)
+            if text is not None:
+                lacking.append(text)
             if facts.attested is not None:
                 call = call._replace(attested=facts.attested)
+        if lacking:
+            call.recording.add({"wouldBeDenied": lacking})
         return call
 
-    def _require(self, need: Need, facts: Facts) -> None:
-        caller = facts.call.caller
-        standing = self._standings.get(caller.access_key_id)
-        if standing is None or standing.caller is not caller:
-            standing = self._stand(caller)
-        if standing is None:
-            self._refuse(need, _anonymous(need))
-            return
-        asked = Asked(need.action, need.resource, standing.subject, facts)
-        verdict = decide(asked, standing.policies, None if need.key is None else _guard(need))
-        if not verdict.allowed and need.key is not None:
-            verdict = self._with_grants(asked, standing, need, verdict)
-        news = self._world.usage.note(standing.who, Permission(need.action, need.resource), verdict)
-        if not verdict.allowed and (self._enforces or news):
-            self._refuse(need, denial(asked, verdict), verdict.by)
-
-    def _with_grants(self, asked: Asked, standing: Standing, need: Need, verdict: Verdict) -> Verdict:
-        """Decide again, with the grants that could let the caller in; an explicit deny stands."""
-        if need.key is None or verdict.reason in {Reason.IDENTITY_DENIES, Reason.KEY_DENIES}:
-            return verdict
-        operation = need.action.removeprefix("kms:")
-        if need.retired is not None:
-            grants = _who_may_retire(need.retired)
-        else:
-            with self._world.registry.reading() as unit:
-                grants = [
-                    grant
-                    for name in sorted(asked.subject.own_names | asked.subject.account_names)
-                    for grant in unit.grants(need.key.scope, key_id=need.key.id, grantee=name)
-                ]
-        grant = fitting_grant(grants, asked.subject, operation, need.context)
-        return verdict if grant is None else decide(asked, standing.policies, _guard(need, grant))
-
-    def _refuse(self, need: Need, text: str, by: str | None = None) -> None:
+    def _denial(self, standing: Standing | None, need: Need, facts: Facts) -> str | None:
+        """Return what `enforce` would refuse with, and does; None where the permission is there."""
+        verdict = self._verdict(standing, need, facts)
+        who = _NOBODY if standing is None else standing.who
+        news = self._world.usage.note(who, Permission(need.action, need.resource), verdict)
+        if verdict.allowed:
+            return None
+        arn = _ANONYMOUS if standing is None else standing.subject.arn
+        text = denial(arn, need.action, need.resource, verdict)
+        by = "" if verdict.by is None else f" ({verdict.by})"
         if self._enforces:
-            raise AccessDeniedException(
-                text, internal=None if by is None else f"{need.action}: denied by {by}"
-            )
-        log.warning("would be denied: %s%s", text, "" if by is None else f" ({by})")
+            raise AccessDeniedException(text, internal=f"{need.action}: denied{by}" if by else None)
+        if news:
+            log.warning("would be denied: %s%s", text, by)
+        return text
 
-    def _stand(self, caller: Caller) -> Standing | None:
-        """Read a caller's policies, once for each time that the principals are read."""
+    def _verdict(self, standing: Standing | None, need: Need, facts: Facts) -> Verdict:
+        """Decide; by the key's grants too, if that may help. An explicit deny stands."""
+        if standing is None:
+            return Verdict(allowed=False, reason=Reason.IDENTITY_SILENT)
+        asked = Asked(need.action, need.resource, standing.subject, facts)
+        if need.key is None:
+            return decide(asked, standing.policies)
+        verdict = decide(asked, standing.policies, _guard(need.key, need))
+        if verdict.allowed or verdict.reason in _FINAL:
+            return verdict
+        grants = self._grants(need.key, need, asked.subject, facts)
+        grant = fitting_grant(grants, asked.subject, need.action.removeprefix("kms:"), need.context)
+        return verdict if grant is None else decide(asked, standing.policies, _guard(need.key, need, grant))
+
+    def _grants(self, key: KmsKey, need: Need, subject: Subject, facts: Facts) -> list[Grant]:
+        """Return the grants that may let the caller in.
+
+        By a grant with CreateGrant no operation can be granted that it has not itself (KMS Developer Guide,
+        "Granting CreateGrant permission").
+        """
+        if need.retired is not None:
+            return _who_may_retire(need.retired)
+        granted = {str(operation) for operation in facts.member("operations") or ()}
+        with self._world.registry.reading() as unit:
+            return [
+                grant
+                for name in sorted(subject.own_names | subject.account_names)
+                for grant in unit.grants(key.scope, key_id=key.id, grantee=name)
+                if granted.issubset(grant.operations)
+            ]
+
+    def _standing(self, caller: Caller) -> Standing | None:
+        """Return how a caller stands; None of one that nobody knows.
+
+        Policies are read once for each time that the principals are.
+        """
+        standing = self._standings.get(caller.access_key_id)
+        if standing is not None and standing.caller is caller:
+            return standing
         principal = caller.principal
         if principal is None or caller.arn is None:
             return None
@@ -122,11 +175,18 @@ class Authorization:
             parse(text, Kind.IDENTITY, f"{principal.name}/{number}")
             for number, text in enumerate(principal.policies, start=1)
         ]
-        standing = Standing(
-            caller, Subject(caller.arn, principal.arn), (principal.account, principal.name), policies
-        )
+        subject = Subject(caller.arn, principal.arn)
+        standing = Standing(caller, subject, (principal.account, principal.name), policies)
         self._standings[caller.access_key_id] = standing
         return standing
+
+
+_ANONYMOUS: Final = "anonymous"
+_NOBODY: Final = ("", _ANONYMOUS)
+_KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):(?P<account>[0-9]{12}):(?:key|alias)/.+")
+_SIDES: Final = MappingProxyType({"source_key_id": "From", "destination_key_id": "To"})
+"""Of ReEncrypt."""
+_FINAL: Final = frozenset({Reason.IDENTITY_DENIES, Reason.KEY_DENIES})
 
 
 @lru_cache(maxsize=512)
@@ -139,15 +199,13 @@ def _key_policy(text: str) -> Policy:
         return Policy("default", ())
 
 
-def _guard(need: Need, grant: Grant | None = None) -> Guard:
+def _guard(key: KmsKey, need: Need, grant: Grant | None = None) -> Guard:
     """Return what guards the key. Who retires a grant is let in by the grant alone; a policy may deny it."""
-    assert need.key is not None  # noqa: S101  # only keys are guarded
-    policy = _key_policy(need.key.policy)
+    policy = _key_policy(key.policy)
     if need.retired is not None:
-        policy = Policy(
-            policy.name, tuple(statement for statement in policy.statements if not statement.allows)
-        )
-    return Guard(need.key.scope.account, policy, grant)
+        denying = tuple(statement for statement in policy.statements if not statement.allows)
+        policy = Policy(policy.name, denying)
+    return Guard(key.scope.account, policy, grant)
 
 
 def _who_may_retire(grant: Grant) -> list[Grant]:
@@ -165,10 +223,3 @@ def _who_may_retire(grant: Grant) -> list[Grant]:
     ]
     own = replace(grant, context_equals=None, context_subset=None)
     return [own, *for_others]
-
-
-def _anonymous(need: Need) -> str:
-    return (
-        f"User: anonymous is not authorized to perform: {need.action} on resource: {need.resource}"
-        f" because no identity-based policy allows the {need.action} action"
-    )

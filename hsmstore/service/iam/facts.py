@@ -138,13 +138,16 @@ def _flag(value: Any) -> Value:
     return None if value is None else str(bool(value)).lower()
 
 
-def _of_key(member: str, value: str, unless: str) -> Callable[[Facts], Value]:
-    """Return what a key in a key store is, or what one is to be that CreateKey makes."""
+def _of_key(value: str, unless: str, *members: str) -> Callable[[Facts], Value]:
+    """Return what a key in a key store is; or what one is to be that CreateKey makes, else `unless`."""
 
     def find(facts: Facts) -> Value:
         if facts.need.key is not None:
             return value
-        return str(facts.member(member) or unless) if facts.need.action == "kms:CreateKey" else None
+        if facts.need.action != "kms:CreateKey":
+            return None
+        given = next((found for member in members if (found := facts.member(member)) is not None), unless)
+        return str(given).lower() if isinstance(given, bool) else str(given)
 
     return find
 
@@ -158,16 +161,20 @@ def _constraint_type(facts: Facts) -> Value:
     return None if constraints.encryption_context_subset is None else "EncryptionContextSubset"
 
 
-def _window(facts: Facts) -> Value:
-    if facts.need.action != "kms:ScheduleKeyDeletion":
-        return None
-    days = facts.member("pending_window_in_days")
-    return None if days is None else str(days)
+def _of_request(member: str) -> Callable[[Facts], Value]:
+    """Return what a request says itself."""
+
+    def find(facts: Facts) -> Value:
+        value = facts.member(member)
+        return None if value is None else str(value)
+
+    return find
 
 
 def _algorithm(facts: Facts) -> Value:
-    cryptographic = {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
-    return "SYMMETRIC_DEFAULT" if facts.need.action in cryptographic else None
+    """Return what a key in a key store encrypts with: a text, or a data key."""
+    encrypting = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt", "kms:GenerateDataKey")
+    return "SYMMETRIC_DEFAULT" if facts.need.action.startswith(encrypting) else None
 
 
 def _on_same_key(facts: Facts) -> Value:
@@ -177,8 +184,9 @@ def _on_same_key(facts: Facts) -> Value:
 
 
 def _for_aws(facts: Facts) -> Value:
-    """No AWS service makes grants here."""
-    return "false" if facts.need.action == "kms:CreateGrant" else None
+    """No AWS service asks for grants here."""
+    about_grants = {"kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"}
+    return "false" if facts.need.action in about_grants else None
 
 
 _TYPES: Final = {
@@ -194,11 +202,33 @@ _BY_PREFIX: Final[dict[str, Callable[[Facts, str], Value]]] = {
     "kms:encryptioncontext:": _context_value,
     _ATTESTATION: _attestation,
 }
+_SAID: Final = {
+    "kms:datakeypairspec": "key_pair_spec",
+    "kms:expirationmodel": "expiration_model",
+    "kms:granteeprincipal": "grantee_principal",
+    "kms:keyagreementalgorithm": "key_agreement_algorithm",
+    "kms:macalgorithm": "mac_algorithm",
+    "kms:messagetype": "message_type",
+    "kms:primaryregion": "primary_region",
+    "kms:replicaregion": "replica_region",
+    "kms:retiringprincipal": "retiring_principal",
+    "kms:rotationperiodindays": "rotation_period_in_days",
+    "kms:schedulekeydeletionpendingwindowindays": "pending_window_in_days",
+    "kms:signingalgorithm": "signing_algorithm",
+    "kms:validto": "valid_to",
+    "kms:wrappingalgorithm": "wrapping_algorithm",
+    "kms:wrappingkeyspec": "wrapping_key_spec",
+}
+_spec: Final = _of_key(
+    KeySpec.SYMMETRIC_DEFAULT, KeySpec.SYMMETRIC_DEFAULT, "key_spec", "customer_master_key_spec"
+)
+_usage: Final = _of_key(KeyUsage.ENCRYPT_DECRYPT, KeyUsage.ENCRYPT_DECRYPT, "key_usage")
 _BY_KEY: Final[dict[str, Callable[[Facts], Value]]] = {
     "aws:currenttime": _current_time,
     "aws:epochtime": lambda facts: str(int(facts.world.clock.now())),
     "aws:principalaccount": lambda facts: facts.caller.account,
     "aws:principalarn": _principal_arn,
+    "aws:principalisawsservice": lambda _: "false",
     "aws:principaltype": _principal_type,
     "aws:requestedregion": lambda facts: facts.call.scope.region,
     "aws:resourceaccount": lambda facts: facts.call.scope.account,
@@ -208,23 +238,24 @@ _BY_KEY: Final[dict[str, Callable[[Facts], Value]]] = {
     "aws:useragent": lambda facts: facts.call.user_agent or None,
     "aws:userid": lambda facts: facts.caller.user_id,
     "aws:username": _username,
+    "aws:viaawsservice": lambda _: "false",
     "kms:bypasspolicylockoutsafetycheck": lambda facts: _flag(
         facts.member("bypass_policy_lockout_safety_check")
     ),
     "kms:calleraccount": lambda facts: facts.caller.account,
+    "kms:customermasterkeyspec": _spec,
+    "kms:customermasterkeyusage": _usage,
     "kms:encryptionalgorithm": _algorithm,
     "kms:encryptioncontextkeys": lambda facts: _several(facts.need.context or ()),
-    "kms:granteeprincipal": lambda facts: facts.member("grantee_principal"),
     "kms:grantconstrainttype": _constraint_type,
     "kms:grantisforawsresource": _for_aws,
     "kms:grantoperations": lambda facts: _several(facts.member("operations") or ()),
-    "kms:keyorigin": _of_key("origin", Origin.AWS_CLOUDHSM, Origin.AWS_KMS),
-    "kms:keyspec": _of_key("key_spec", KeySpec.SYMMETRIC_DEFAULT, KeySpec.SYMMETRIC_DEFAULT),
-    "kms:keyusage": _of_key("key_usage", KeyUsage.ENCRYPT_DECRYPT, KeyUsage.ENCRYPT_DECRYPT),
-    "kms:multiregion": _of_key("multi_region", "false", "false"),
+    "kms:keyorigin": _of_key(Origin.AWS_CLOUDHSM, Origin.AWS_KMS, "origin"),
+    "kms:keyspec": _spec,
+    "kms:keyusage": _usage,
+    "kms:multiregion": _of_key("false", "false", "multi_region"),
     "kms:reencryptonsamekey": _on_same_key,
     "kms:requestalias": _request_alias,
     "kms:resourcealiases": _resource_aliases,
-    "kms:retiringprincipal": lambda facts: facts.member("retiring_principal"),
-    "kms:schedulekeydeletionpendingwindowindays": _window,
+    **{key: _of_request(member) for key, member in _SAID.items()},
 }

@@ -22,7 +22,7 @@ class Need(NamedTuple):
     """One permission: an action, on a key, or on something that has no policy of its own.
 
     `name` is how the request names the key, `retired` the grant that it ends, `context` the encryption
-    context of this side of the request.
+    context of this side of the request: None where the operation has none.
     """
 
     action: str
@@ -43,7 +43,7 @@ def needs_of(operation: str, members: Any, call: Call, world: World) -> Iterator
     if name is None:
         yield Need(f"kms:{operation}")
     else:
-        context = getattr(members, "encryption_context", None)
+        context = members.encryption_context or {} if hasattr(members, "encryption_context") else None
         yield _on_key(operation, resolve(world, call, name), name, context)
 
 
@@ -64,21 +64,22 @@ def source_of(members: Any, name: str | None, call: Call, world: World) -> tuple
 def _on_key(
     operation: str, key: KmsKey, name: str | None = None, context: Mapping[str, str] | None = None
 ) -> Need:
-    return Need(f"kms:{operation}", key.arn, key, name, context or {})
+    return Need(f"kms:{operation}", key.arn, key, name, context)
 
 
 def _decrypt(_: str, members: Any, call: Call, world: World) -> Iterator[Need]:
     found = source_of(members, members.key_id, call, world)
     if found is not None:
-        yield _on_key("Decrypt", found[1], found[0], members.encryption_context)
+        yield _on_key("Decrypt", found[1], found[0], members.encryption_context or {})
 
 
 def _re_encrypt(_: str, members: Any, call: Call, world: World) -> Iterator[Need]:
     found = source_of(members, members.source_key_id, call, world)
     if found is not None:
-        yield _on_key("ReEncryptFrom", found[1], found[0], members.source_encryption_context)
+        yield _on_key("ReEncryptFrom", found[1], found[0], members.source_encryption_context or {})
     name = members.destination_key_id
-    yield _on_key("ReEncryptTo", resolve(world, call, name), name, members.destination_encryption_context)
+    context = members.destination_encryption_context or {}
+    yield _on_key("ReEncryptTo", resolve(world, call, name), name, context)
 
 
 def _alias(operation: str, members: Any, call: Call, world: World) -> Iterator[Need]:
@@ -91,6 +92,13 @@ def _alias(operation: str, members: Any, call: Call, world: World) -> Iterator[N
             return
     if operation != "DeleteAlias":
         yield _on_key(operation, resolve(world, call, members.target_key_id), members.target_key_id)
+
+
+def _create_grant(operation: str, members: Any, call: Call, world: World) -> Iterator[Need]:
+    """CreateGrant: the encryption context is the one that the new grant's constraint asks for."""
+    asked = members.constraints
+    context = asked and (asked.encryption_context_equals or asked.encryption_context_subset)
+    yield _on_key(operation, resolve(world, call, members.key_id), members.key_id, context or {})
 
 
 def _retire(operation: str, members: Any, call: Call, world: World) -> Iterator[Need]:
@@ -106,5 +114,6 @@ _SPECIAL: Final = {
     "CreateAlias": _alias,
     "UpdateAlias": _alias,
     "DeleteAlias": _alias,
+    "CreateGrant": _create_grant,
     "RetireGrant": _retire,
 }
