@@ -16,7 +16,7 @@ def test_readme(tmp_path: Path) -> None:
     copy = tmp_path / "retrying"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     page = blocks(PROJECT / "README.md")
-    assert sum(block.reason is None for block in page) == 2
+    assert sum(block.reason is None for block in page) == 1
     player = Player(copy, Path("/nowhere"), Samples())
     try:
         player.play(page, rewrite=False)

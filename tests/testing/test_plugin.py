@@ -82,8 +82,7 @@ def test_without_boto3(tmp_path: Path) -> None:
 
 
 def test_fixtures_are_explained(tmp_path: Path) -> None:
-    """`pytest --fixtures` tells of each, and `--markers` of the marker."""
+    """`pytest --fixtures` tells of each."""
     told = run(tmp_path, "", "--fixtures").stdout
     for name in ("hsmstore", "kms_client", "key_store", "hsmstore_endpoint", "hsmstore_boto3"):
         assert f"\n{name} -- " in told
-    assert "@pytest.mark.hsmstore(**options)" in run(tmp_path, "", "--markers").stdout
