@@ -20,7 +20,7 @@ class Engine(StrEnum):
 
 ONCE = frozenset(
     {"attestation", "bench", "console", "domain", "house", "hsm", "http", "logs", "model_checking"}
-    | {"package", "pages", "policy", "system", "testing"}
+    | {"package", "pages", "policy", "system", "testing", "tracing"}
 )
 """Directories whose tests open no registry, or one of their own: they belong to the run on SQLite."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hsmstore.bootstrap.door import open_guard, open_tls, reload_tls, require_safe
 from hsmstore.bootstrap.examining import examine
-from hsmstore.bootstrap.observing import scraping
+from hsmstore.bootstrap.observing import observed, scraping, traced
 from hsmstore.bootstrap.parts import (
     open_log,
     open_quotas,
@@ -36,13 +36,13 @@ from hsmstore.settings import BadSetting, Loaded
 from hsmstore.settings.fields import RELOADED, Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import open_notices
-from hsmstore.system.clock import real_time, stopwatch
+from hsmstore.system.clock import real_time
 from hsmstore.system.ownership import owned
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.inside import Inside
-from hsmstore.wire.metering import PROMPT, MeteredApplication
+from hsmstore.wire.metering import PROMPT
 from hsmstore.wire.server import Server, require_free
 
 __all__ = [
@@ -87,7 +87,11 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
     if settings.iam is not IamMode.OFF and (settings.principals is None or settings.auth is AuthMode.OFF):
         log.warning("--iam %s without --principals, or with --auth off: nobody is known", settings.iam)
     tally = Tally(PROMPT)
-    with owned(settings.data_dir), open_world(settings, serving=True, tally=tally) as world:
+    with (
+        traced(settings) as spans,
+        owned(settings.data_dir),
+        open_world(settings, serving=True, tally=tally, spans=spans) as world,
+    ):
         tls = open_tls(settings)
         health = Health(world)
         upstream = open_upstream(settings)
@@ -100,7 +104,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
             world, management, upstream, identification, authorization, door=Door(settings.allow_host)
         )
         server = Server(
-            MeteredApplication(application, tally, stopwatch),
+            observed(application, tally, spans),
             settings.host,
             settings.port,
             settings.threads,

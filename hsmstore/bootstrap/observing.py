@@ -1,11 +1,49 @@
 """What a server tells of itself, put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from hsmstore import __version__
+from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.tally import Tally
+from hsmstore.domain.tracing import Spans
 from hsmstore.service.world import World
+from hsmstore.settings.fields import Settings
+from hsmstore.system.clock import stopwatch
+from hsmstore.wire.http import Application
+from hsmstore.wire.metering import MeteredApplication
+from hsmstore.wire.tracing import TracedApplication
+
+
+@contextmanager
+def traced(settings: Settings) -> Iterator[Spans | None]:
+    """Give where spans go, if the server is to be traced; send at the end what is left.
+
+    Raises:
+        EnvironmentUnfit: OpenTelemetry is not installed.
+
+    """
+    if not settings.traces:
+        yield None
+        return
+    try:
+        from hsmstore.tracing.spans import exporting  # noqa: PLC0415  # only such a server needs OpenTelemetry
+    except ModuleNotFoundError as error:
+        raise EnvironmentUnfit(
+            f"--traces needs OpenTelemetry: there is no {error.name}", "pip install 'hsmstore[otel]'"
+        ) from None
+    spans = exporting()
+    try:
+        yield spans
+    finally:
+        spans.close()
+
+
+def observed(application: Application, tally: Tally, spans: Spans | None) -> Application:
+    """Return the application, counted and where there are spans traced."""
+    served = application if spans is None else TracedApplication(application, spans)
+    return MeteredApplication(served, tally, stopwatch)
 
 
 class Sockets(Protocol):

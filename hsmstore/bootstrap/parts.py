@@ -22,6 +22,7 @@ from hsmstore.domain.principal import (
 )
 from hsmstore.domain.quotas import QuotaMode, Quotas, adjusted
 from hsmstore.domain.tally import Tally
+from hsmstore.domain.tracing import Spans
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.logs.handler import log_to_stderr
@@ -46,10 +47,13 @@ _KEY_CHECK: Final = "registry/master-key"
 
 
 @contextmanager
-def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None = None) -> Iterator[World]:
+def open_world(
+    settings: Settings, *, serving: bool = False, tally: Tally | None = None, spans: Spans | None = None
+) -> Iterator[World]:
     """Make a world: migrate the registry, open the master key; close everything at the end.
 
-    Only one that is `serving` keeps the trail. Errors of HSMs are counted in `tally`.
+    Only one that is `serving` keeps the trail. Errors of HSMs are counted in `tally`, and with
+    `spans` what is asked of them is traced.
 
     Raises:
         EnvironmentUnfit: registry, master key or an attestation root cannot be used.
@@ -58,7 +62,10 @@ def open_world(settings: Settings, *, serving: bool = False, tally: Tally | None
     attestation = open_attestation(settings, SystemEntropy())
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
-    with world_of(settings, attestation, sealer, X509Certificates(), serving=serving, tally=tally) as world:
+    certificates = X509Certificates()
+    with world_of(
+        settings, attestation, sealer, certificates, serving=serving, tally=tally, spans=spans
+    ) as world:
         yield world
 
 
@@ -71,6 +78,7 @@ def world_of(
     *,
     serving: bool = False,
     tally: Tally | None = None,
+    spans: Spans | None = None,
 ) -> Iterator[World]:
     """Make a world on a registry whose schema is current; close everything at the end.
 
@@ -92,7 +100,7 @@ def world_of(
             certificates=certificates,
             attestation=attestation,
             registry=registry,
-            hsm=open_hsm(settings, tally),
+            hsm=open_hsm(settings, tally, spans),
             trail=trail,
             home=Scope(settings.account, settings.region),
             terms=Terms(
@@ -179,7 +187,7 @@ def open_clock(registry: SqlRegistry) -> SystemClock:
         return SystemClock(unit.clock(), not_before=unit.latest_change() or 0.0)
 
 
-def open_hsm(settings: Settings, tally: Tally | None = None) -> Pkcs11Hsm:
+def open_hsm(settings: Settings, tally: Tally | None = None, spans: Spans | None = None) -> Pkcs11Hsm:
     """Make the HSM room; nothing is loaded yet."""
     counting = tally or Tally(())
     return Pkcs11Hsm(
@@ -189,6 +197,7 @@ def open_hsm(settings: Settings, tally: Tally | None = None) -> Pkcs11Hsm:
         module=module_of(settings),
         shared=is_shared(settings.registry_url),
         failed=counting.hsm_error,
+        calling=None if spans is None else spans.calling,
     )
 
 

@@ -14,6 +14,8 @@ returns.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final, TypeVar
 
@@ -49,7 +51,7 @@ class Worker:
         threading.Thread(target=self._work, name="hsmstore-pkcs11", daemon=True).start()
 
     def call(self, function: Callable[[], Result]) -> Result:
-        """Return what `function` returns in the thread, or raise what it raises.
+        """Return what `function` returns in the thread and in the caller's context, or raise what it raises.
 
         Raises:
             HsmTimedOut: it did not return in time, or a call before it has not returned yet.
@@ -57,7 +59,7 @@ class Worker:
 
         """
         future: Future[Result] = Future()
-        self._submit(future, function)
+        self._submit(future, partial(copy_context().run, function))
         try:
             result = future.result(self.deadline)
         except TimeoutError:

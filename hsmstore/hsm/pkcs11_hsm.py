@@ -1,7 +1,7 @@
 """The HSMs of every cluster: tokens made and found, kmsuser logged in."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from hsmstore.domain.findings import Finding
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import ConnectFailed, HsmConnection, HsmTimedOut, HsmUnavailable
+from hsmstore.domain.tracing import Calling
 from hsmstore.hsm.ckr import error_code, name_of, words
 from hsmstore.hsm.deadline import Worker, call_once, open_with_deadline
 from hsmstore.hsm.directory import ADOPTED, ClusterDirectory
@@ -24,6 +25,7 @@ from hsmstore.hsm.module import MODULES, Module, lent_module, reference
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.route import Route, still_wanted, token_files
 from hsmstore.hsm.session import Session, Term, log_in, self_test
+from hsmstore.hsm.traced import TracedSession
 from hsmstore.settings.environment import environment
 
 Result = TypeVar("Result")
@@ -44,13 +46,14 @@ class Pkcs11Hsm:
         deadline: float = DEADLINE,
         shared: bool = False,
         failed: Callable[[str], None] = lambda _: None,
+        calling: Calling | None = None,
     ) -> None:
         """Keep the clusters' directories in `directory`, which is made when the first token is.
 
         `profile` is for the tokens made here, and `module` overrides its path. `monotonic` tells seconds
         that only grow. `deadline` is for each call to a networked module, in seconds. With `shared` other
         replicas make tokens for the same clusters, in directories of their own. `failed` is told the name of
-        each CKR that a call ends in, but for those that `inspect` looks for.
+        each CKR that a call ends in, but for those that `inspect` looks for. With `calling` calls are traced.
         """
         self._directory = directory
         self._modules = directory / MODULES
@@ -60,6 +63,8 @@ class Pkcs11Hsm:
         self._deadline = deadline
         self._shared = shared
         self._failed = failed
+        self._calling = calling
+        self._span: Calling = calling or nullcontext
         self._silent_until: dict[str, float] = {}
         self._elsewhere = SessionsElsewhere()
 
@@ -300,12 +305,15 @@ class Pkcs11Hsm:
                 with module.lock:
                     token = module.find_token(route.token.label, route.token.serial)
                     still_wanted(lock)
-                    session = log_in(token, password)
+                    with self._span("C_Login"):
+                        session = log_in(token, password)
                     self_test(session)
                 if route.profile.creates_tokens:
                     route.home.back_up()  # after a kill in C_SetPIN the copy may be a password behind
             home = route.home if route.profile.creates_tokens else None
-            return Session(session, module, home, term, held)
+            if self._calling is None:
+                return Session(session, module, home, term, held)
+            return TracedSession(self._calling, session, module, home, term, held)
 
     def _not_here(self, cluster: Cluster) -> ConnectFailed:
         """Say of a cluster that the registry knows why its token cannot be found in any directory here."""
@@ -334,7 +342,7 @@ class Pkcs11Hsm:
         environment = profile.variables(None if home is None else home.configuration)
         with lent_module(profile, source, self._modules, line.address) as module:
             try:
-                with line.opened():
+                with line.opened(), self._span("C_Initialize"):
                     module.initialize(environment, alone=not profile.networked)
                 yield module
             finally:

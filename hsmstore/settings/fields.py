@@ -221,6 +221,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[
         LogFormat, Meta(description="How the log is written: as lines for people, or a JSON object a line.")
     ] = LogFormat.PRETTY
+    traces: Annotated[
+        bool,
+        Meta(description="Send OpenTelemetry traces, as the OTEL_ variables say; needs hsmstore[otel]."),
+    ] = False
     crash_at: (
         Annotated[
             Checkpoint,

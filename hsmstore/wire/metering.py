@@ -75,8 +75,12 @@ class MeteredApplication:
         return answer
 
     def _count(self, answer: Response | None, request: Request, began: float) -> None:
-        operation = _NAMES.get(request.headers.get(b"x-amz-target", b""), UNKNOWN)
-        self._tally.ended(operation, outcome_of(answer), self._stopwatch() - began)
+        self._tally.ended(operation_of(request), outcome_of(answer), self._stopwatch() - began)
+
+
+def operation_of(request: Request) -> str:
+    """Return the name of the operation that a request asks for; of no operation of this KMS, UNKNOWN."""
+    return _NAMES.get(request.headers.get(b"x-amz-target", b""), UNKNOWN)
 
 
 def outcome_of(answer: Response | None) -> str:

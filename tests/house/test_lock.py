@@ -11,8 +11,8 @@ from tests.house.tidy import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ASKED = [*PROJECT["dependencies"], *EXTRAS["postgres"], *EXTRAS["testing"], *EXTRAS["test"]]
-ASKED.remove("hsmstore[postgres,testing]")  # the test extra takes the others in
+ASKED = [*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["postgres"], *EXTRAS["testing"], *EXTRAS["test"]]
+ASKED.remove("hsmstore[otel,postgres,testing]")  # the test extra takes the others in
 
 
 def _locked(lock: str) -> list[tuple[Requirement, int]]:

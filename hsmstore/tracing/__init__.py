@@ -1,0 +1,1 @@
+"""Traces, through OpenTelemetry: imported nowhere else, and by a server that is told to trace alone."""
