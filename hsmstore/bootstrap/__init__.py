@@ -114,6 +114,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
             before_stop=world.faults.end,
             at_hangup=partial(_reload, world, loaded, tls),
         )
+        server.most = settings.connections
         watch = Watch(principals)
         watch.start()
         try:

@@ -140,6 +140,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: Annotated[
         int, Meta(description="Threads for calls that wait for the registry or an HSM.", ge=1, le=256)
     ] = 4
+    connections: Annotated[
+        int,
+        Meta(
+            description="Clients that may be connected at once; for one more, the most silent are sent away.",
+            ge=16,
+            le=60_000,
+        ),
+    ] = 12_000
     demo: Annotated[
         bool, Meta(description="On the very first start, make a key store named demo and connect it.")
     ] = True

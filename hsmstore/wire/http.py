@@ -69,11 +69,15 @@ class Surroundings(Protocol):
     """What a connection needs of its server."""
 
     application: Application
-    connections: set["Connection"]
+    connections: dict["Connection", None]
+    """In the order in which they were made."""
     now: int
     """A count of seconds."""
     date: bytes
     """The Date line."""
+
+    def has_room(self) -> bool:
+        """Tell whether one more may be connected; others may have been sent away for it."""
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Have `work` done and `done` called in the loop's thread, or return False for want of room."""
@@ -112,17 +116,20 @@ class Connection(asyncio.Protocol):
     # What asyncio tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Join the others."""
+        """Join the others, if there is room."""
         self._transport = transport  # type: ignore[assignment]  # a stream server's is one
         peer = transport.get_extra_info("peername")
         self._source = peer[0] if peer else ""
-        self._server.connections.add(self)
+        has_room = self._server.has_room()
+        self._server.connections[self] = None
+        if not has_room:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Leave the others; an answer that comes later goes nowhere."""
         self._ending = True
         self._waiting.clear()
-        self._server.connections.discard(self)
+        self._server.connections.pop(self, None)
         self.lost.set()
 
     def data_received(self, data: bytes) -> None:
@@ -292,6 +299,16 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif waited > IDLE_PATIENCE:
             self._transport.close()
+
+    def silent_since(self) -> int | None:
+        """Return since when its client has sent no whole request; None while one is worked on."""
+        return None if self._busy else self._since
+
+    def make_way(self) -> None:
+        """End it at once, for another."""
+        self._ending = True
+        self._server.connections.pop(self, None)
+        self._transport.abort()
 
     def drain(self) -> None:
         """End it, after the answer that is owed or the request that is coming."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from email.utils import formatdate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from hsmstore.domain.errors import EnvironmentUnfit
@@ -32,6 +33,8 @@ HANDSHAKE_PATIENCE: Final = 10.0  # seconds for a handshake of TLS
 FAREWELL: Final = 2.0  # seconds for a client of TLS to say that it has heard the end
 RESERVED_THREADS: Final = 2
 SPARE_FILES: Final = 256  # file descriptors for everything but clients
+MOST: Final = 12_000
+TELLING: Final = 60  # seconds in which is logged but once that there are too many clients
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds that another thread may keep the interpreter while the loop wants it. Python's 5 ms would be added
 to each system call of the loop for as long as some thread computes."""
@@ -60,7 +63,7 @@ class Server:
         when it is to end, and lets go what would keep a thread.
         """
         self.application = application
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
         self.now = 0
         self.date = b""
         self.port = port
@@ -70,6 +73,9 @@ class Server:
         self._reserved = Threads(RESERVED_THREADS, "reserved-call")
         self._real_time = real_time
         self._tls = tls
+        self.most = MOST
+        """How many clients may be connected; fewer, where the system has not so many files."""
+        self._told = -TELLING
         self._when_listening = when_listening
         self._before_stop = before_stop
         self._at_hangup = at_hangup
@@ -95,6 +101,22 @@ class Server:
         threads = self._reserved if work.reserved else self._threads
         return threads.submit(lambda: self._do(work, done))
 
+    def has_room(self) -> bool:
+        """Tell whether one more may be connected; those that have been silent longest make way for it.
+
+        Who waits for an answer stays. A hundredth is sent away at once: looking for them takes a while.
+        """
+        if len(self.connections) < self.most:
+            return True
+        if self.now >= self._told + TELLING:
+            self._told = self.now
+            log.warning("%d clients are connected: for each more the most silent make way", self.most)
+        silent = [(since, each) for each in self.connections if (since := each.silent_since()) is not None]
+        silent.sort(key=itemgetter(0))  # of those that are equal the oldest comes first
+        for _, connection in silent[: max(1, self.most // 100)]:
+            connection.make_way()
+        return bool(silent)
+
     def waiting(self) -> dict[str, int]:
         """Return how many calls are in the threads or wait for one, by the kind of threads."""
         return {"calls": self._threads.owed, "reserved": self._reserved.owed}
@@ -119,6 +141,7 @@ class Server:
         self._loop = loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         prepare()
+        self.most = min(self.most, _files_for_clients())
         self._tick()
         host, port = self._address
         listener = await loop.create_server(
@@ -182,6 +205,12 @@ def require_free(host: str, port: int) -> None:
 
 def _in_a_thread(call: Callable[[], object], name: str) -> None:
     threading.Thread(target=call, name=name, daemon=True).start()
+
+
+def _files_for_clients() -> int:
+    """Return for how many clients there are file descriptors; asyncio accepts BACKLOG of them in one go."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 65536 if soft == resource.RLIM_INFINITY else max(soft // 2, soft - SPARE_FILES - BACKLOG)
 
 
 def _allow_many_files() -> None:

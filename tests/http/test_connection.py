@@ -82,17 +82,22 @@ class Echo:
 class House:
     """The surroundings of one connection."""
 
-    def __init__(self, *, room: bool = True) -> None:
+    def __init__(self, *, room: bool = True, admits: bool = True) -> None:
         self.echo = Echo()
         self.application: Application = self.echo
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
         self.now = 0
         self.date = b"Date: today\r\n"
         self.room = room
+        self.admits = admits
         self.owed: list[tuple[Work, Callable[[Response | None], None]]] = []
         self.wire = Wire()
         self.connection = Connection(self)
         self.connection.connection_made(self.wire)
+
+    def has_room(self) -> bool:
+        """Tell."""
+        return self.admits
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Take it, if there is room."""
@@ -172,6 +177,28 @@ def test_no_room() -> None:
     assert house.send(post(b"x")) == answer(b"x")
 
 
+def test_one_too_many() -> None:
+    """A client for whom there is no room is told so, and what it sends is not looked at."""
+    house = House(admits=False)
+    assert house.wire.sent.startswith(b"HTTP/1.1 503 ")
+    assert house.wire.sent.endswith(b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+    assert house.wire.closed
+    assert house.send(post(b"")) == b""
+
+
+def test_making_way(house: House) -> None:
+    """Who is sent away for another counts no more, even before the socket is closed."""
+    house.now = 7
+    house.send(post(b"1"))
+    assert house.connection.silent_since() == 7
+    house.send(post(b"", target=SLOW))
+    assert house.connection.silent_since() is None
+    house.connection.make_way()
+    assert house.wire.aborted
+    assert house.connections == {}
+    house.connection.connection_lost(None)
+
+
 def test_dropped(house: House) -> None:
     """Work without an answer ends the connection without one."""
     house.send(post(b"", target=SLOW))
@@ -188,7 +215,7 @@ def test_client_that_has_gone(house: House) -> None:
     house.connection.connection_lost(None)
     house.work()
     assert house.wire.sent == b""
-    assert house.connections == set()
+    assert house.connections == {}
 
 
 def test_a_client_that_does_not_read_is_not_served_on(house: House) -> None:
