@@ -69,7 +69,9 @@ def test_the_image_serves_everybody_from_its_volume() -> None:
 @pytest.fixture
 def contained(tmp_path: Path, installation: Installation) -> Server:
     """Return a server as the image would start it, from an installation of the wheel."""
-    server = Server(tmp_path / "data", "--host", ENVIRONMENT["HSMSTORE_HOST"], "--allow-host", "hsmstore")
+    assert ENVIRONMENT["HSMSTORE_ALLOW_UNSIGNED"] == ENVIRONMENT["HSMSTORE_ALLOW_PLAIN_HTTP"] == "true"
+    options = ("--allow-unsigned", "--allow-plain-http", "--allow-host", "hsmstore")
+    server = Server(tmp_path / "data", "--host", ENVIRONMENT["HSMSTORE_HOST"], *options)
     server.program = [str(installation.path / "bin" / json.loads(_only("ENTRYPOINT"))[0])]
     return server
 
