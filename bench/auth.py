@@ -1,19 +1,18 @@
-"""`python -m bench.auth`: what it costs to know who calls, and to verify it.
+"""What it costs to know who calls, and to verify it: a draw of 32 bytes, signed as boto3 signs it.
 
-One connected key store, and in front of it an application for each mode: the CPU time of a draw of 32 bytes,
-the request as boto3 signs it. The modes take turns in each round; differences are taken within a round.
+CPU time, in one process and without HTTP. One connected key store, and in front of it an application for
+each mode; they take turns in each round.
 """
 
-import argparse
 import json
-import statistics
-import tempfile
 import time  # noqa: TID251  # a benchmark measures
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from bench import draws
+from bench.section import Bar, Rounds, Section, Terms, difference
 from hsmstore.bootstrap import add_principal, open_world
 from hsmstore.domain.principal import AuthMode, PrincipalType
 from hsmstore.domain.profile import Profile
@@ -25,76 +24,89 @@ from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.http import Request
 
-BAR: Final = 25.0
+VERIFY_MAX: Final = 25.0
 """Microseconds of CPU that `verify` may cost more than `off`."""
 
+ROW: Final = "CPU of a draw, µs"
 SIGNED: Final = (b"content-type", b"host", b"x-amz-date", b"x-amz-target")
 
-
-def signed(credential: Mapping[str, str], body: bytes) -> Request:
-    """Return a draw as boto3 signs it."""
-    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()).encode()
-    scope = b"%b/us-east-1/kms/aws4_request" % date[:8]
-    headers = {
-        b"host": b"127.0.0.1:4599",
-        b"accept-encoding": b"identity",
-        b"x-amz-target": b"TrentService.GenerateRandom",
-        b"content-type": b"application/x-amz-json-1.1",
-        b"user-agent": b"Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux lang/python#3.11",
-        b"x-amz-date": date,
-        b"content-length": b"%d" % len(body),
-    }
-    key = signing_key(credential["SecretAccessKey"], date[:8], b"us-east-1", b"kms")
-    right = signature(key, scope, date, SIGNED, (b"POST", b"/", headers, body))
-    headers[b"authorization"] = b"AWS4-HMAC-SHA256 Credential=%b/%b, SignedHeaders=%b, Signature=%b" % (
-        credential["AccessKeyId"].encode(),
-        scope,
-        b";".join(SIGNED),
-        right,
-    )
-    return Request(b"POST", b"/", headers, body)
+_EXPLANATION: Final = """\
+CPU time of a draw of 32 bytes in one process and without HTTP, the request as boto3 signs it, by `--auth`."""
 
 
-def rounds(world: World, file: Path, body: bytes, count: int) -> Iterator[dict[AuthMode, float]]:
-    """Yield what a draw costs in each mode, in µs."""
-    credential = add_principal(
-        file, "bench", account=world.home.account, kind=PrincipalType.USER, tags={}, policy=None
-    )
-    principals = FilePrincipals(file)
-    applications = {
-        mode: KmsApplication(
-            world,
-            lambda _environ, _start: [],
-            identification=Identification(world.home, mode, principals, time.time),
-        )
-        for mode in AuthMode
-    }
-    for _ in range(count):
-        request = signed(credential, body)
-        yield {
-            mode: draws.measure_request(application, request) for mode, application in applications.items()
+def sections() -> list[Section]:
+    """Return the measurement."""
+    over_off = difference(AuthMode.VERIFY, AuthMode.OFF, ROW)
+    bar = Bar("--auth verify: CPU of a draw over off, µs", over_off, most=VERIFY_MAX)
+    return [Section("auth", "Who calls", _EXPLANATION, measure, lasts, (bar,))]
+
+
+def lasts(terms: Terms) -> float:
+    """Tell about how many seconds it takes."""
+    return 2 + terms.rounds * 1.0
+
+
+def measure(terms: Terms) -> Rounds:
+    """Measure a draw in each mode, in turn."""
+    with scene(terms.directory, policy=None) as at:
+        body = {"NumberOfBytes": 32, "CustomKeyStoreId": at.store}
+        modes = {mode: KmsApplication(at.world, _none, identification=at.knowing(mode)) for mode in AuthMode}
+        for _ in range(terms.rounds):
+            request = at.signed("GenerateRandom", body)
+            terms.say("draws")
+            yield {mode: {ROW: draws.measure_request(one, request)} for mode, one in modes.items()}
+
+
+class Scene(NamedTuple):
+    """A world with a connected key store, and one principal who may call."""
+
+    world: World
+    store: str
+    principals: FilePrincipals
+    credential: Mapping[str, str]
+
+    def knowing(self, mode: AuthMode) -> Identification:
+        """Return what tells who calls, in a mode."""
+        return Identification(self.world.home, mode, self.principals, time.time)
+
+    def signed(self, operation: str, members: Mapping[str, Any]) -> Request:
+        """Return a call of the principal's, as boto3 signs it now."""
+        body = json.dumps(members).encode()
+        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()).encode()
+        scope = b"%b/us-east-1/kms/aws4_request" % date[:8]
+        headers = {
+            b"host": b"127.0.0.1:4599",
+            b"accept-encoding": b"identity",
+            b"x-amz-target": f"TrentService.{operation}".encode(),
+            b"content-type": b"application/x-amz-json-1.1",
+            b"user-agent": b"Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux lang/python#3.11",
+            b"x-amz-date": date,
+            b"content-length": b"%d" % len(body),
         }
+        key = signing_key(self.credential["SecretAccessKey"], date[:8], b"us-east-1", b"kms")
+        right = signature(key, scope, date, SIGNED, (b"POST", b"/", headers, body))
+        headers[b"authorization"] = b"AWS4-HMAC-SHA256 Credential=%b/%b, SignedHeaders=%b, Signature=%b" % (
+            self.credential["AccessKeyId"].encode(),
+            scope,
+            b";".join(SIGNED),
+            right,
+        )
+        return Request(b"POST", b"/", headers, body, "127.0.0.1")
 
 
-def main() -> int:
-    """Measure and print; return 1 where the bar does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m bench.auth", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="(%(default)s)")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        (place / "data").mkdir(mode=0o700)
-        with open_world(Settings(data_dir=place / "data", profile=Profile.INSTANT)) as world:
-            members = {"NumberOfBytes": 32, "CustomKeyStoreId": draws.connected_key_store(world)}
-            body = json.dumps(members).encode()
-            found = list(rounds(world, place / "principals.json", body, arguments.rounds))
-    for mode in AuthMode:
-        print(f"{mode:<8}, µs CPU a draw: {statistics.median(one[mode] for one in found):.2f}")
-    for mode in (AuthMode.IDENTIFY, AuthMode.VERIFY):
-        more = statistics.median(one[mode] - one[AuthMode.OFF] for one in found)
-        print(f"{mode} over off, µs:  {more:.2f}")
-    return 1 if more > BAR else 0
+@contextmanager
+def scene(directory: Path, policy: dict[str, Any] | None) -> Iterator[Scene]:
+    """Give a world in the directory, and a principal with the policy."""
+    file, data_dir = directory / "principals.json", directory / "data"
+    data_dir.mkdir(mode=0o700)
+    with open_world(Settings(data_dir=data_dir, profile=Profile.INSTANT)) as world:
+        account = world.home.account
+        credential = add_principal(
+            file, "bench", account=account, kind=PrincipalType.USER, tags={}, policy=policy
+        )
+        yield Scene(world, draws.connected_key_store(world), FilePrincipals(file), credential)
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _none(_environ: Any, _start: Any) -> list[bytes]:
+    """Serve no management API."""
+    return []

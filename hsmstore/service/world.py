@@ -52,7 +52,7 @@ class Call(NamedTuple):
     recording: Recording = UNRECORDED
     attested: Attested | None = None
     source: str = ""
-    user_agent: str = ""
+    user_agent: bytes = b""
 
 
 class Gate:

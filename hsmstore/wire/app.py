@@ -179,8 +179,8 @@ class KmsApplication:
         if quotas is not None and not quotas.admit(operation.name, scope, self._world.clock.now()):
             raise ThrottlingException
         if self._authorization is not None:
-            agent = headers.get(b"user-agent", b"").decode("latin-1")
-            call = call._replace(source=request.source, user_agent=agent)
+            agent = headers.get(b"user-agent", b"")
+            call = Call(scope, request_id, caller=caller, source=request.source, user_agent=agent)
         try:
             # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
             return operation, operation.decode(body.decode()), call

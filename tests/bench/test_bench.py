@@ -26,3 +26,15 @@ def test_shortest_form(tmp_path: Path) -> None:
     assert "not measured" in page, "moto_server was left out"
     picture = ET.fromstring((tmp_path / "results.svg").read_text())  # noqa: S314  # our own
     assert picture.find(f"{SVG}title") is not None
+
+
+def test_who_calls_and_what_is_recorded(tmp_path: Path) -> None:
+    """Signatures, policies and the trail are measured, each with its bar."""
+    command = [sys.executable, "-m", "bench", "--quick", "--only", "auth,iam,trail", "--to", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for bar in ("--auth verify", "--iam enforce", "the trail"):
+        (row, *_) = [
+            line for line in done.stdout.splitlines() if line.startswith(f"| {bar}: CPU of a draw over")
+        ]
+        assert "not measured" not in row

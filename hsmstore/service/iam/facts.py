@@ -36,11 +36,13 @@ class Facts:
             ValidationException, ThrottlingException: of a Recipient, as `attested_recipient`.
 
         """
+        found = _BY_KEY.get(key)
+        if found is not None:
+            return found(self)
         for prefix, by_name in _BY_PREFIX.items():
             if key.startswith(prefix):
                 return by_name(self, key.removeprefix(prefix))
-        found = _BY_KEY.get(key)
-        return None if found is None else found(self)
+        return None
 
     @property
     def caller(self) -> Caller:
@@ -235,7 +237,7 @@ _BY_KEY: Final[dict[str, Callable[[Facts], Value]]] = {
     "aws:securetransport": lambda facts: _flag(facts.world.terms.has_tls),
     "aws:sourceip": lambda facts: facts.call.source or None,
     "aws:tagkeys": _tag_keys,
-    "aws:useragent": lambda facts: facts.call.user_agent or None,
+    "aws:useragent": lambda facts: facts.call.user_agent.decode("latin-1") or None,
     "aws:userid": lambda facts: facts.caller.user_id,
     "aws:username": _username,
     "aws:viaawsservice": lambda _: "false",
