@@ -68,7 +68,9 @@ lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for
 	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test \
 	    --no-header --no-annotate $(ARGS) -o requirements.lock pyproject.toml; \
 	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra postgres \
-	    --no-header --no-annotate --constraint requirements.lock -o deploy/requirements.lock pyproject.toml
+	    --no-header --no-annotate --constraint requirements.lock -o deploy/requirements.lock pyproject.toml; \
+	echo aiobotocore | "$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate $(ARGS) -o tests/testing/aiobotocore.lock -
 
 clean: ## remove the environment and everything generated (no data directory)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
