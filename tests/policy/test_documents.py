@@ -142,3 +142,19 @@ def test_no_principal_but_these_allowed() -> None:
     assert reason(document(STATEMENT), Kind.KEY) == (
         "A statement must have either Principal or NotPrincipal. (Statement 1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [("kms:EncryptionContext:AppName", "encryption context"), ("aws:RequestTag/team", "tag")],
+)
+def test_all_values_of_a_key_that_has_one(key: str, what: str) -> None:
+    """In a key policy it lets in who has none, and is refused in AWS's words; an identity policy may."""
+    condition = {"ForAllValues:StringEquals": {key: "x"}}
+    statement = {**STATEMENT, "Condition": condition}
+    refused = reason(document({**statement, "Principal": "*"}), Kind.KEY)
+    assert refused.startswith("OverlyPermissiveCondition: Using the ForAllValues set operator")
+    assert refused.endswith(f"or with an unspecified {what}. To fix, remove ForAllValues.")
+    assert parse(document(statement), Kind.IDENTITY, "x").statements
+    condition["ForAllValues:StringEquals"] = {"kms:EncryptionContextKeys": "AppName"}
+    assert parse(document({**statement, "Principal": "*"}), Kind.KEY, "x").statements

@@ -1,6 +1,7 @@
 """Policies that only warn, callers that nobody knows, and policies that are none."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def recorded(place: Place, **wanted: str) -> Record:
             for one in records(path.read_bytes().rpartition(b"\n")[0]):
                 if wanted.items() <= one.items():
                     return one
+        threading.Event().wait(0.05)
     raise AssertionError(wanted)
 
 

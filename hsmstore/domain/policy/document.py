@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from hsmstore.domain.policy.conditions import Condition, conditions
+from hsmstore.domain.policy.conditions import Comparison, Condition, Quantifier, conditions
 from hsmstore.domain.policy.patterns import (
     Context,
     Fixed,
@@ -103,6 +103,8 @@ _IN_IDENTITY: Final = frozenset(
 _IN_KEY: Final = _IN_IDENTITY | {"Principal", "NotPrincipal"}
 _SID: Final = re.compile("[A-Za-z0-9]*")
 _ACTION: Final = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_OVERLY_PERMISSIVE: Final = "OverlyPermissiveCondition:"
+_SINGLE: Final = {"kms:encryptioncontext:": "encryption context", "aws:requesttag/": "tag"}
 _RESOURCE: Final = re.compile(r"\*|(?:arn|\*|\$\{).*", re.DOTALL)
 
 
@@ -154,7 +156,7 @@ def _numbered(element: Any, number: int, kind: Kind, *, variables: bool) -> Stat
     try:
         return _statement(element, number, kind, variables=variables)
     except Malformed as error:
-        if error.reason == INVALID:
+        if error.reason == INVALID or error.reason.startswith(_OVERLY_PERMISSIVE):
             raise
         raise Malformed(f"{error.reason} (Statement {number})") from error
 
@@ -167,14 +169,32 @@ def _statement(element: Any, number: int, kind: Kind, *, variables: bool) -> Sta
             raise Malformed(f"In the {kind} policy, a statement has no element {member!r}.")
     if element.get("Effect") not in ("Allow", "Deny"):
         raise Malformed("A statement's Effect must be Allow or Deny.")
+    asked = conditions(element.get("Condition", {}), variables=variables)
+    if kind is Kind.KEY:
+        _require_strict(asked)
     return Statement(
         name=_sid(element, number, kind),
         allows=element["Effect"] == "Allow",
         principals=_principals(element) if kind is Kind.KEY else None,
         actions=_patterns(element, "Action", _action),
         resources=_patterns(element, "Resource", lambda text: _resource(text, variables=variables)),
-        conditions=conditions(element.get("Condition", {}), variables=variables),
+        conditions=asked,
     )
+
+
+def _require_strict(asked: Sequence[Condition]) -> None:
+    """Refuse what KMS does: to ask of all values of a key that has one lets in who has none.
+
+    The text is that of the KMS Developer Guide, "Using set operators with condition keys".
+    """
+    for condition in asked:
+        if isinstance(condition, Comparison) and condition.quantifier is Quantifier.ALL:
+            for what in (what for prefix, what in _SINGLE.items() if condition.key.startswith(prefix)):
+                raise Malformed(
+                    f"{_OVERLY_PERMISSIVE} Using the ForAllValues set operator with a single-valued condition"
+                    f" key matches requests without the specified {what} or with an unspecified {what}. To"
+                    " fix, remove ForAllValues."
+                )
 
 
 def _sid(element: Mapping[str, Any], number: int, kind: Kind) -> str:
