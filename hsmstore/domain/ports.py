@@ -12,6 +12,7 @@ from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keyports import KeyUnit
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
 from hsmstore.domain.lease import UNENDING, Lease, LeaseRegistry, LeaseUnit
+from hsmstore.domain.proxies import ProxyUnit
 from hsmstore.domain.tally import TallyUnit
 from hsmstore.domain.tokenkeys import TokenKeys
 from hsmstore.domain.trail import TrailUnit
@@ -254,7 +255,7 @@ class Hsm(Protocol):
         """
 
 
-class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, Protocol):
+class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
     """One transaction on the registry: a consistent view, and one commit at its end."""
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:

@@ -59,8 +59,8 @@ def check_unique(unit: Unit, store: KeyStore, backing: XksBacking) -> None:
         XksProxyVpcEndpointServiceInUseException: as documented.
 
     """
-    for other in unit.key_stores(store.scope):
-        if other.id != store.id and isinstance(other.backing, XksBacking):
+    for other in unit.key_stores_beside(store, backing):
+        if isinstance(other.backing, XksBacking):
             _check_apart(other.backing, backing)
 
 

@@ -16,7 +16,7 @@ from hsmstore.storage.models import metadata
 from hsmstore.storage.postgresql import place_of
 from hsmstore.storage.purpose import Purpose
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision in `migrations/versions`, in order. Any other is a newer hsmstore's."""
 
 _VERSION: Final = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

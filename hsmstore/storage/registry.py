@@ -38,6 +38,7 @@ from hsmstore.storage.models import (
 )
 from hsmstore.storage.notices import Teller, is_shared
 from hsmstore.storage.precedence import Precedence
+from hsmstore.storage.proxyunit import SqlProxyUnit
 from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
     cluster_of,
@@ -166,7 +167,7 @@ class SqlRegistry:
         self._renewer.dispose()
 
 
-class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit):
+class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
     """The Unit of one open transaction. It belongs to the thread that opened it.
 
     `notices` gathers what it has changed.
@@ -353,10 +354,7 @@ class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit):
         self._note(Topic.FAULTS)
         self._connection.execute(delete(faults))
         if plan:
-            rows = [
-                {"id": fault.id, "number": number, "fault": json.encode(fault)}
-                for number, fault in enumerate(plan)
-            ]
+            rows = [{"id": each.id, "number": n, "fault": json.encode(each)} for n, each in enumerate(plan)]
             self._connection.execute(insert(faults), rows)
 
     def clock(self) -> ClockSetting | None:
