@@ -93,9 +93,9 @@ key_stores: Final = Table(
         "one_backing",
     ),
     Index(None, "due_at"),
-    Index("ix_key_stores_proxy_uri", "account", "region", "xks_uri_endpoint", "xks_uri_path"),
-    Index("ix_key_stores_proxy_connectivity", "account", "region", "xks_uri_endpoint", "xks_connectivity"),
-    Index("ix_key_stores_proxy_service", "account", "region", "xks_vpc_endpoint_service_name"),
+    Index("ix_key_stores_proxy_uri", "xks_uri_endpoint", "account", "region", "xks_uri_path"),
+    Index("ix_key_stores_proxy_connectivity", "xks_connectivity", "xks_uri_endpoint", "account", "region"),
+    Index("ix_key_stores_proxy_service", "xks_vpc_endpoint_service_name", "account", "region"),
 )
 """One row a store. Which columns are NULL tells its backing; times are seconds since the epoch."""
 
