@@ -7,7 +7,7 @@ IN_TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the targets share one environment and one apt
-.PHONY: help setup setup-tests serve demo test check format docs dist sbom bench endurance lock clean
+.PHONY: help setup setup-tests serve demo test check format docs site dist sbom bench endurance lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: setup ## format the code, mend what ruff can mend
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py
+
+site: setup ## build the documentation as a site: build/site/index.html
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 
 # The same bytes each time, on every machine; SOURCE_DATE_EPOCH sets another date than hatchling's own.
 dist: setup ## build the wheel and the source distribution into dist/

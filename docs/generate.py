@@ -2,7 +2,7 @@
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md and observability.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
-- hsmstore.1, which is manual.py's;
+- states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
 """
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from docs.drawing import states
 from docs.manual import manual
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
@@ -47,7 +48,7 @@ def lifecycle() -> str:
         MADE_BY,
         "The machine is the table in `hsmstore/domain/connection.py`. Requests cause `connect` and"
         " `disconnect`; the other events are their outcomes, which come later.",
-        diagram(),
+        "![The states, and the events that lead from one to another](states.svg)",
         "## Which state comes next",
         "No: the event is refused. A state that stays as it is: accepted, and nothing changes.",
         _table("Event", moves),
@@ -58,8 +59,9 @@ def lifecycle() -> str:
         *(part for kind in KeyStoreType for part in _rights(kind)),
         "## Why a connect fails",
         "Each code of a CloudHSM key store, what it means in life, the command that brings it about here, and"
-        " the documented fix between `store disconnect` and `store connect`. `hsmstore store explain` tells"
-        " it with the ids filled in. Any other code, an external key store's too, comes by a fault:"
+        " the documented fix between `store disconnect` and `store connect`; each is played through on"
+        " [a page of its own](connect-failures.md). Any other code, an external key store's too, comes by a"
+        " fault:"
         ' `{"Point": "connect", "Effect": "connection-error", "Error": …}`.',
         causes(),
     )
@@ -243,6 +245,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
     OBSERVABILITY: observability,
     ROOT / "docs" / "lifecycle.md": lifecycle,
+    ROOT / "docs" / "states.svg": states,
     ROOT / "docs" / "differences.md": differences,
     ROOT / "docs" / "hsmstore.1": manual,
 }

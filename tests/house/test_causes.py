@@ -1,10 +1,14 @@
 """Every reason why a connect fails has its row in the documentation, and every cell of the matrix is true."""
 
+import re
+
 import pytest
 
 from docs.generate import causes, lifecycle, right
+from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import Action, ConnectionState
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStoreType
+from tests.house.tidy import ROOT
 from tests.wire.test_legality import EXPECTED, INVALID, OK, STATES, UNSUPPORTED
 
 OF_CLOUDHSM = [code for code in ConnectionErrorCode if not code.startswith("XKS")]
@@ -37,6 +41,44 @@ def test_the_codes_are_ten() -> None:
     """The table has AWS's ten codes of CloudHSM key stores and no other."""
     assert len(OF_CLOUDHSM) == 10
     assert causes().count("\n") == 1 + len(OF_CLOUDHSM)
+
+
+PAGE = (ROOT / "docs" / "connect-failures.md").read_text(encoding="utf-8")
+SAMPLES = {
+    "{store}": r"cks-\S+",
+    "{cluster}": r"cluster-\S+",
+    "NEW-CLUSTER": r"cluster-\S+",
+    "NEW-PASSWORD": r"\S+",
+    "HSM": r"hsm-\S+",
+    "SUBNET": r"subnet-\S+",
+    "BACKUP": r"backup-\S+",
+}
+
+
+@pytest.mark.parametrize("code", OF_CLOUDHSM)
+def test_the_page_brings_about_every_code(code: ConnectionErrorCode) -> None:
+    """Its section says what the table says, types its commands, fails with it, and ends connected."""
+    section = PAGE.partition(f"## {code}\n\n")[2].partition("\n## ")[0]
+    cause = CAUSES[code]
+    assert section.startswith(cause.meaning)
+    broken, found, mended = section.partition("**Mend.**")
+    assert found
+    for commands, place in (([cause.command], broken), (cause.mend, mended)):
+        for command in commands:
+            typed = re.sub(
+                "|".join(map(re.escape, SAMPLES)), lambda name: SAMPLES[name[0]], command.partition("  # ")[0]
+            )
+            assert re.search(rf"hsmstore {typed}", place), command
+    assert f"is FAILED: {code};" in broken
+    assert re.search(r"\$ hsmstore store connect (\S+)\nhsmstore: \1 CONNECTED\n…\n```", mended)
+    assert f'connect() == "{code}"' in mended
+    assert mended.rstrip().endswith("assert connect() is None\n```")
+
+
+def test_the_page_names_every_other_code() -> None:
+    """The codes of external key stores are in the page's table."""
+    rows = re.findall(r"^\| `(XKS_\w+)` \|", PAGE, re.MULTILINE)
+    assert sorted(rows) == sorted(code for code in ConnectionErrorCode if code.startswith("XKS"))
 
 
 @pytest.mark.parametrize(("kind", "operation"), [cell for cell in EXPECTED if cell[1] in CELLS])

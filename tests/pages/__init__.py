@@ -3,7 +3,7 @@
 What a block is, says its language:
 
 - `console`: what is typed behind `$ ` (more lines behind `> `), and below it what comes of it, which is
-  compared. A command may fail if the page shows what it says.
+  compared. A command may fail if the page shows the last line that it says.
 - `sh`: lines to paste. Each must succeed; what they say is not compared.
 - `python` is executed, or run by pytest if it has tests; `pycon` is compared like a console.
 - `json`, `toml`, `yaml`, `ini`: parsed. They must be used: written to a file, of which a later block speaks.

@@ -23,16 +23,15 @@ DATABASE = "postgresql+psycopg://user:password@host/name"
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
 def test_page(page: Path, programs: Path, home: Path, request: pytest.FixtureRequest) -> None:
     """What the page says comes true, from top to bottom."""
-    rewrite = bool(request.config.getoption("rewrite"))
     samples = Samples()
     if DATABASE in page.read_text(encoding="utf-8"):
         samples.bind(DATABASE, request.getfixturevalue("postgres").new_database())
-    player = Player(home, programs, samples)
+    player = Player(home, programs, samples, rewrite=bool(request.config.getoption("rewrite")))
     try:
-        rewritten = player.play(blocks(page), rewrite=rewrite)
+        player.play(blocks(page))
     finally:
         player.close()
-    _rewrite(page, rewritten)
+        _rewrite(page, player.rewritten)
 
 
 def test_every_block_can_be_true() -> None:
@@ -88,7 +87,7 @@ def test_what_is_untrue_fails(language: str, text: str, programs: Path, home: Pa
     named = "`data.x`:" if language in PARSERS else ""
     try:
         with pytest.raises(Exception, match=r"."):
-            player.play([Block(pages()[0], 1, language, text, named)], rewrite=False)
+            player.play([Block(pages()[0], 1, language, text, named)])
     finally:
         player.close()
 
