@@ -2,6 +2,7 @@
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md and observability.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+- management.md, errors.md and limits.md, which are reference.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
   depend on what a test needs to be collected.
@@ -19,6 +20,7 @@ from typing import Final, NamedTuple
 
 from docs.drawing import states
 from docs.manual import manual
+from docs.reference import errors, limits, management
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
 from hsmstore.domain.keystore import KeyStoreType
@@ -246,6 +248,9 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     OBSERVABILITY: observability,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "states.svg": states,
+    ROOT / "docs" / "management.md": management,
+    ROOT / "docs" / "errors.md": errors,
+    ROOT / "docs" / "limits.md": limits,
     ROOT / "docs" / "differences.md": differences,
     ROOT / "docs" / "hsmstore.1": manual,
 }
