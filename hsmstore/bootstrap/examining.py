@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from hsmstore.bootstrap.looseness import examine_door
 from hsmstore.bootstrap.parts import (
     open_hsm,
     open_sealer,
@@ -45,6 +46,9 @@ def _examine_inside(settings: Settings, *, fix: bool = False) -> list[Finding]:
     registry, clusters, backups, inside = _examine_registry(settings, fix=fix)
     roots = [_examine_root(root) for root in settings.attestation_root]
     roots += [] if settings.principals is None else [_examine_principals(settings.principals)]
+    roots += examine_door(settings)
+    with suppress(OSError):  # who tries the module makes what is missing of its path, open to others
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return [registry, *inside, *roots, *open_hsm(settings).inspect(clusters, backups, fix=fix)]
 
 

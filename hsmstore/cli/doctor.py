@@ -8,6 +8,7 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.exits import ExitCode
 from hsmstore.cli.options import AsJson, takes_settings
+from hsmstore.domain.findings import Finding
 from hsmstore.settings import Loaded
 
 Fix = Annotated[
@@ -22,7 +23,8 @@ def doctor(*, loaded: Loaded, fix: Fix = False, as_json: AsJson = False) -> None
     """Find out what keeps hsmstore from running here.
 
     It looks at the data directory, the registry, the attestation roots, the principals, the PKCS#11 module
-    and the tokens, and tells the mend of what is wrong.
+    and the tokens, and tells the mend of what is wrong. Of settings that let in more than is needed it warns,
+    with an exclamation mark.
     """
     from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
 
@@ -32,7 +34,13 @@ def doctor(*, loaded: Loaded, fix: Fix = False, as_json: AsJson = False) -> None
     else:
         screen.table(
             ["", "LOOKED AT", "FOUND", "MEND"],
-            [["✓" if f.ok else "✗", f.subject, f.detail, f.mend or ""] for f in findings],
+            [[_sign(f), f.subject, f.detail, f.mend or ""] for f in findings],
         )
     if not all(finding.ok for finding in findings):
         raise typer.Exit(ExitCode.UNFIT)
+
+
+def _sign(finding: Finding) -> str:
+    if finding.mend is None:
+        return "✓"
+    return "!" if finding.warns else "✗"

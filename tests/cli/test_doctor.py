@@ -46,6 +46,61 @@ def test_principals(hsmstore: CommandLine, tmp_path: Path) -> None:
     assert "is no file of principals" in hsmstore(*look).out
 
 
+def door_of(hsmstore: CommandLine, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    """Return doctor's exit code, and what it says of the door and of files, for these settings."""
+    code, out, err = hsmstore("doctor", "--data-dir", "data", "--json", *options)
+    assert out, err
+    findings = json.loads(out)["Findings"]
+    return code, [one for one in findings if one["subject"] == "door" or "/data" in one["subject"].split()[0]]
+
+
+def test_loose_modes(hsmstore: CommandLine, tmp_path: Path) -> None:
+    """Each mode that lets in more than is needed is told, with its mend; it may be meant, and only warns."""
+    code, (tight,) = door_of(hsmstore)
+    assert (code, tight["mend"]) == (0, None)
+    config = tmp_path / "hsmstore.toml"
+    modes: dict[str, Any] = {"host": "0.0.0.0", "auth": "off", "allow_host": ["*"]}  # noqa: S104 - looked at, never bound
+    modes |= {"allow_unsigned": True, "allow_plain_http": True}
+    config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in modes.items()))
+    code, loose = door_of(hsmstore, "--config", "hsmstore.toml")
+    assert code == 0
+    assert all(one["warns"] and one["ok"] for one in loose)
+    said = [one["detail"] for one in loose]
+    for what in ("other machines", "--auth off", "--iam off", "HTTP shows", "--allow-host '*'"):
+        assert len([detail for detail in said if what in detail]) == 1, what
+    config.write_text(f'host = "{modes["host"]}"\n')
+    code, refused = door_of(hsmstore, "--config", "hsmstore.toml")
+    assert code == ExitCode.UNFIT
+    assert "--allow-unsigned" in next(one["mend"] for one in refused if not one["ok"])
+
+
+def test_keys_that_everybody_knows(hsmstore: CommandLine, tmp_path: Path) -> None:
+    """An access key of AWS's documentation is warned of."""
+    key = {
+        "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    }
+    entry = {"Name": "alice", "Account": "111122223333", "AccessKeys": [key]}
+    (tmp_path / "who.json").write_text(json.dumps({"Principals": [entry]}))
+    (tmp_path / "who.json").chmod(0o600)
+    code, (found,) = door_of(hsmstore, "--principals", "who.json")
+    assert code == 0
+    assert key["AccessKeyId"] in found["detail"]
+    assert key["SecretAccessKey"] not in str(found)
+
+
+def test_files_that_others_may_read(hsmstore: CommandLine, tmp_path: Path) -> None:
+    """The directory and the files of secrets are to be the owner's alone."""
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data").chmod(0o755)
+    (tmp_path / "data" / "management.token").write_text("0" * 32)
+    (tmp_path / "data" / "management.token").chmod(0o644)
+    code, found = door_of(hsmstore)
+    assert code == ExitCode.UNFIT
+    mends = [one["mend"] for one in found if one["mend"]]
+    assert [mend.split()[:2] for mend in mends] == [["chmod", "700"], ["chmod", "600"]]
+
+
 def test_litter_is_mended(hsmstore: CommandLine, stopped: Server) -> None:
     """What a crash left is told without --fix, mended with it, and gone afterwards."""
     hsm = stopped.data_dir / "hsm"
