@@ -19,6 +19,6 @@ def test_readme(tmp_path: Path) -> None:
     assert sum(block.reason is None for block in page) == 1
     player = Player(copy, Path("/nowhere"), Samples())
     try:
-        player.play(page, rewrite=False)
+        player.play(page)
     finally:
         player.close()
