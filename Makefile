@@ -3,7 +3,10 @@
 
 BIN := .venv/bin
 ARGS ?=
-IN_TWO := -n 2 --dist loadfile
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
+
+# Where this says that no compiled module may be kept, each program compiles all of them; the tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the targets share one environment and one apt
@@ -24,11 +27,11 @@ serve: setup ## serve the simulator
 demo: setup ## walk a key store through its life, on a server of its own
 	@exec $(BIN)/hsmstore demo $(ARGS)
 
-# All run in two processes, each file in one of them, with its servers. A selection runs in one process, and may hold
-# nothing for one of the registries, which pytest calls 5.
+# All run in three processes, for two cores: much of the time a test waits. Each file runs in one of them, with its
+# servers. A selection runs in one process, and may hold nothing for one of the registries, which pytest calls 5.
 test: setup-tests check ## check, then run all tests; what meets a registry, on PostgreSQL too
-	@$(BIN)/pytest $(or $(ARGS),$(IN_TWO)) $(if $(ARGS),|| [ $$? -eq 5 ])
-	@$(BIN)/pytest --registry postgresql $(or $(ARGS),$(IN_TWO)) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest $(or $(ARGS),$(TOGETHER)) $(if $(ARGS),|| [ $$? -eq 5 ])
+	@$(BIN)/pytest --registry postgresql $(or $(ARGS),$(TOGETHER)) $(if $(ARGS),|| [ $$? -eq 5 ])
 
 check: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff check

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.order import place
 from tests.postgres import Postgres, postgres_running
 from tests.registries import REGISTRIES, Engine, belongs
 from tests.server import Server, running
@@ -44,10 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select what belongs to the run: everything once, on SQLite; what meets a registry on PostgreSQL too."""
+    """Select what belongs to the run: everything once, on SQLite; what meets a registry on PostgreSQL too.
+
+    The files that last longest come first.
+    """
     engine = config.getoption("registry")
     others = [item for item in items if not belongs(item, engine)]
-    items[:] = [item for item in items if belongs(item, engine)]
+    items[:] = sorted((item for item in items if belongs(item, engine)), key=place)
     config.hook.pytest_deselected(items=others)
 
 

@@ -20,6 +20,7 @@ OWNER = "keeper"
 PASSWORD = "keeper's own"
 
 _DEBIAN = Path("/usr/lib/postgresql")
+_KNOWS_STRATEGIES = 150000
 _PATIENCE = 60
 _RULES = f"""\
 local all all trust
@@ -32,7 +33,9 @@ _SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
+    "max_wal_senders": "0",
     "shared_buffers": "32MB",
+    "wal_level": "minimal",
 }
 
 
@@ -73,8 +76,11 @@ class Postgres:
         """Make a database that nobody else uses, empty or a copy of the one at `template`; return its URL."""
         name = f"registry_{next(self._numbers)}"
         source = "template0" if template is None else _database(template)
+        statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(Identifier, (name, source)))
         with self._connect("postgres") as connection:
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(Identifier, (name, source))))
+            if connection.info.server_version >= _KNOWS_STRATEGIES:
+                statement += SQL(" STRATEGY FILE_COPY")  # a fifth of the time, as long as nothing is synced
+            connection.execute(statement)
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
