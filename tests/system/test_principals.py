@@ -29,6 +29,8 @@ LENT = {
     "Expiration": "2027-01-01T00:00:00Z",
 }
 
+DRAWING = '{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}'
+
 
 def written(path: Path, *principals: Any) -> Path:
     """Write a file of these principals."""
@@ -48,14 +50,15 @@ def add(path: Path, name: str) -> None:
 
 def test_what_is_read(tmp_path: Path) -> None:
     """A credential says whose it is, and with which policies."""
-    (tmp_path / "more.json").write_text('{"Version":"2012-10-17"}')
+    more = f'{{"Version":"2012-10-17","Statement":[{DRAWING}]}}'
+    (tmp_path / "more.json").write_text(more)
     role = {"Name": "build", "Type": "role", "Account": "111122223333", "TemporaryCredentials": [LENT]}
-    entry = ALICE | {"Tags": {"team": "red"}, "Policies": [{"Statement": []}, "more.json"]}
+    entry = ALICE | {"Tags": {"team": "red"}, "Policies": [{"Statement": json.loads(DRAWING)}, "more.json"]}
     known = FilePrincipals(written(tmp_path / "file", entry, role)).credentials
     alice = known["AKIAIOSFODNN7EXAMPLE"].caller.principal
     assert alice is not None
     assert (alice.arn, alice.tags) == ("arn:aws:iam::111122223333:user/alice", {"team": "red"})
-    assert alice.policies == ('{"Statement":[]}', '{"Version":"2012-10-17"}')
+    assert alice.policies == (f'{{"Statement":{DRAWING}}}', more)
     lent = known["ASIAIOSFODNN7EXAMPLE"]
     assert (lent.session_token, lent.expires) == ("token", 1798761600.0)
     session = "arn:aws:sts::111122223333:assumed-role/build/ASIAIOSFODNN7EXAMPLE"
@@ -140,17 +143,18 @@ def test_many_writers(tmp_path: Path) -> None:
 def test_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A look finds what has changed, a policy's file too; what is no good, or gone, leaves all as it was."""
     policy = tmp_path / "policy.json"
-    policy.write_text("{}")
+    policy.write_text(f'{{"Statement":{DRAWING}}}')
     path = written(tmp_path / "file", ALICE | {"Policies": ["policy.json"]})
     principals = FilePrincipals(path)
     first = principals.credentials
     principals.look()
     assert principals.credentials is first
-    policy.write_text('{"Id":"other"}')
+    other = f'{{"Id":"other","Statement":{DRAWING}}}'
+    policy.write_text(other)
     principals.look()
     alice = principals.credentials["AKIAIOSFODNN7EXAMPLE"].caller.principal
     assert alice is not None
-    assert alice.policies == ('{"Id":"other"}',)
+    assert alice.policies == (other,)
     second = principals.credentials
     for spoil in (lambda: path.write_text("{"), path.unlink):
         spoil()

@@ -256,6 +256,9 @@ UNDONE_FIRST = {
 }
 
 
+PRINCIPAL = "caller"
+
+
 def new_ids(server: Server) -> dict[str, str]:
     """Make one of everything that a path can name; give the ids by parameter."""
     cluster = server.new_cluster()
@@ -267,6 +270,7 @@ def new_ids(server: Server) -> dict[str, str]:
         "BackupId": server.manage("POST", f"{on_cluster}/backups")[1]["BackupId"],
         "FaultId": server.manage("POST", "/faults", BODIES["POST", "/faults"])[1]["FaultId"],
         "CustomKeyStoreId": server.new_store(f"for {cluster['CloudHsmClusterId']}", cluster),
+        "Name": PRINCIPAL,
     }
 
 
@@ -280,9 +284,16 @@ def new_key(server: Server, key_store_id: str) -> str:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve nobody else: some routes change the whole world."""
-    data_dir = tmp_path_factory.mktemp("management") / "data"
-    with running(data_dir, "--profile", "instant", "--key-store-quota", "1000") as server:
+    """Serve nobody but one principal: some routes change the whole world."""
+    place = tmp_path_factory.mktemp("management")
+    key = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "secret"}
+    principal = {"Name": PRINCIPAL, "Account": "000000000000", "AccessKeys": [key]}
+    principals = place / "principals.json"
+    principals.write_text(json.dumps({"Principals": [principal]}))
+    principals.chmod(0o600)
+    options = ("--key-store-quota", "1000", "--principals", str(principals), "--iam", "warn")
+    with running(place / "data", "--profile", "instant", *options) as server:
+        server.kms(account=key["AccessKeyId"]).generate_random(NumberOfBytes=1)
         yield server
 
 
