@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.storage.engine import open_engine
+from hsmstore.storage.migrations import take_turn
 from hsmstore.storage.models import metadata
 from hsmstore.storage.purpose import Purpose
-
-MIGRATION_LOCK = 0x68736D73746F7265  # "hsmstore": PostgreSQL's advisory locks are named by numbers
 
 
 def _url() -> str:
@@ -23,9 +22,7 @@ def _url() -> str:
 
 
 def _run(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        # Replicas start together and take turns; on SQLite, BEGIN IMMEDIATE has seen to that.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    take_turn(connection)
     context.configure(
         connection=connection,
         target_metadata=metadata,

@@ -24,7 +24,7 @@ from hsmstore.service.world import World
 from hsmstore.settings import load
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import FIELDS, Settings
-from hsmstore.storage.migrations import create
+from hsmstore.storage.migrations import upgrade
 from hsmstore.system.certificates import X509Certificates, new_rsa_key
 from hsmstore.system.clock import real_time, stopwatch
 from hsmstore.system.entropy import SystemEntropy
@@ -116,7 +116,7 @@ def _made_once() -> bytes:
 def _empty_registry() -> bytes:
     with TemporaryDirectory(prefix="hsmstore-") as directory:
         file = Path(directory) / _REGISTRY
-        create(f"sqlite:///{file}")
+        upgrade(f"sqlite:///{file}")
         return file.read_bytes()
 
 

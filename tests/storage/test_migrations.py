@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from hsmstore.resources import resource
 from hsmstore.storage import engine, migrations
-from hsmstore.storage.migrations import REVISIONS, SchemaState, create, current_state, upgrade
+from hsmstore.storage.migrations import REVISIONS, SchemaState, current_state, upgrade
 from hsmstore.storage.registry import SqlRegistry
 from tests.registries import REGISTRIES
 from tests.storage.conftest import refusal
@@ -32,18 +32,18 @@ def alembic(url: str) -> Config:
 # From one schema to the next.
 
 
-def test_models_and_migrations_do_not_drift(url: str, alembic: Config) -> None:
+def test_models_and_migrations_do_not_drift(alembic: Config) -> None:
     """Alembic finds nothing to add to the migrated schema."""
-    upgrade(url)
+    command.upgrade(alembic, "head")
     command.check(alembic)
 
 
-def test_migrations_make_what_the_models_say(url: str, tmp_path: Path) -> None:
+def test_migrations_make_what_the_models_say(url: str, alembic: Config, tmp_path: Path) -> None:
     """Part by part, CHECK constraints included, which Alembic does not compare."""
-    upgrade(url)
+    command.upgrade(alembic, "head")
     (tmp_path / "models").mkdir()
     models = REGISTRIES.url(tmp_path / "models")
-    create(models)
+    upgrade(models)
     assert schema_of(url) == schema_of(models)
     assert current_state(models) is SchemaState.CURRENT
 
@@ -73,6 +73,10 @@ def test_down_and_up_again(url: str, alembic: Config) -> None:
     assert current_state(url) is SchemaState.EMPTY
     command.upgrade(alembic, "head")
     assert schema_of(url) == wanted
+    command.downgrade(alembic, "base")
+    upgrade(url)
+    assert schema_of(url) == wanted
+    assert current_state(url) is SchemaState.CURRENT
 
 
 def test_upgrade_keeps_what_is_there(url: str) -> None:
@@ -142,8 +146,9 @@ def test_alembic_prints_sql_for_other_databases() -> None:
     assert "CREATE TABLE key_stores" in result.stdout
 
 
-def test_an_installed_wheel_finds_its_migrations(url: str, tmp_path: Path) -> None:
+def test_an_installed_wheel_finds_its_migrations(url: str, alembic: Config, tmp_path: Path) -> None:
     """Away from the checkout, migrations come from the package's own `_data`."""
+    command.upgrade(alembic, REVISIONS[0])
     site = tmp_path / "site-packages"
     copytree(Path(engine.__file__).parents[1], site / "hsmstore")
     copytree(resource("migrations"), site / "hsmstore/_data/migrations")
