@@ -162,7 +162,8 @@ def _diamond(x: float, y: float, r: float) -> Iterator[tuple[float, float]]:
 
 
 def _share(bar: Bar, value: float) -> float:
-    """Return how much of its limit a figure uses; beyond 1 the promise is broken."""
-    if bar.least is None:
-        return value / bar.promised
-    return bar.promised / value if value else SHARE_MAX
+    """Return how much of its limit a figure uses; beyond 1 the promise is broken, and none of none is all."""
+    used, limit = (value, bar.promised) if bar.least is None else (bar.promised, value)
+    if not limit:
+        return SHARE_MAX if used else 1.0
+    return used / limit

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from bench import plot
+from bench.record import Record
+from bench.section import Bar, Verdict
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -38,3 +42,11 @@ def test_who_calls_and_what_is_recorded(tmp_path: Path) -> None:
             line for line in done.stdout.splitlines() if line.startswith(f"| {bar}: CPU of a draw over")
         ]
         assert "not measured" not in row
+
+
+def test_a_promise_of_nothing_is_drawn() -> None:
+    """None of none is all that is allowed, and one is too many; neither divides by it."""
+    errors = Bar("errors", lambda _: 0.0, most=0)
+    picture = ET.fromstring(plot.picture(Record(), [Verdict(errors, [0.0]), Verdict(errors, [1.0])]))  # noqa: S314  # our own
+    assert len(picture.findall(f"{SVG}circle[@class='kept']")) == 1
+    assert len(picture.findall(f"{SVG}polygon[@class='short']")) == 1
