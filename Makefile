@@ -79,5 +79,5 @@ lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for
 	    --no-header --no-annotate $(ARGS) -o tests/testing/aiobotocore.lock -
 
 clean: ## remove the environment and everything generated (no data directory)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/clients/javascript/node_modules
 	@find . -name __pycache__ -prune -exec rm -rf {} +

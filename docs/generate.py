@@ -1,7 +1,7 @@
 """Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
-- in README.md and observability.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+- in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
 - management.md, errors.md and limits.md, which are reference.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
@@ -10,6 +10,7 @@
 
 import ast
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -30,6 +31,12 @@ from hsmstore.wire.operations import OPERATIONS
 ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = ROOT / "README.md"
 OBSERVABILITY: Final = ROOT / "docs" / "observability.md"
+WORKS_WITH: Final = ROOT / "docs" / "works-with.md"
+LOCKS: Final = (
+    ROOT / "tests" / "testing" / "aiobotocore.lock",
+    ROOT / "requirements.lock",
+)  # the last one wins
+JAVASCRIPT: Final = ROOT / "tests" / "clients" / "javascript" / "package-lock.json"
 MADE_BY: Final = "<!-- Made by `make docs`; changes are lost. -->"
 
 EVIDENCE: Final = ("aws_documented", "aws_recorded", "inferred", "simulator_only")
@@ -155,6 +162,34 @@ def observability() -> str:
     return _renewed(OBSERVABILITY, {"metrics": metrics})
 
 
+CLIENTS: Final = {
+    "boto3": ("boto3", "every operation and refusal; `AWS_ENDPOINT_URL_KMS`"),
+    "awscli": ("AWS CLI v1", "files encrypted and decrypted, refusals, signatures"),
+    "aiobotocore": ("aiobotocore", "draws at a time, pages, keys, refusals"),
+    "@aws-sdk/client-kms": (
+        "AWS SDK for JavaScript v3",
+        "the life of a store and a key, refusals, in Node.js",
+    ),
+    "aws-encryption-sdk": ("AWS Encryption SDK for Python", "files for one key and for several, discovery"),
+}
+"""By the name of the package: what it is called, and what of it is tried."""
+
+
+def clients() -> str:
+    """Return the clients that the tests use, in the versions that are locked."""
+    pinned = "".join(lock.read_text(encoding="utf-8") for lock in LOCKS)
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", pinned, re.MULTILINE))
+    packages = json.loads(JAVASCRIPT.read_text(encoding="utf-8"))["packages"]
+    locked |= {path.removeprefix("node_modules/"): p.get("version") for path, p in packages.items()}
+    rows = (f"| {name} | {locked[package]} | {tried} |" for package, (name, tried) in CLIENTS.items())
+    return "\n".join(["| Client | Version | What is tried |", "| --- | --- | --- |", *rows])
+
+
+def works_with() -> str:
+    """Return the page about clients with its table made anew."""
+    return _renewed(WORKS_WITH, {"clients": clients})
+
+
 def _renewed(page: Path, parts: Mapping[str, Callable[[], str]]) -> str:
     text = page.read_text(encoding="utf-8")
     for name, part in parts.items():
@@ -246,6 +281,7 @@ def _page(*parts: str) -> str:
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
     OBSERVABILITY: observability,
+    WORKS_WITH: works_with,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "states.svg": states,
     ROOT / "docs" / "management.md": management,

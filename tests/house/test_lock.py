@@ -37,6 +37,10 @@ def test_every_requirement_is_pinned_and_hashed() -> None:
     """Each line names one version and the hashes of its files."""
     assert _unpinned(LOCKED) == []
     assert _unpinned(SERVERS) == []
+    assert (
+        _unpinned(_locked((ROOT / "tests" / "testing" / "aiobotocore.lock").read_text(encoding="utf-8")))
+        == []
+    )
 
 
 def test_a_server_has_what_the_tests_have_met() -> None:
