@@ -91,7 +91,7 @@ class Mover(Client):
         self._to("DisconnectCustomKeyStore", "DISCONNECTED")
         self._stopping.wait(self.random.choice([0.0, 0.1]))
         self._to("ConnectCustomKeyStore", "CONNECTED")
-        self._stopping.wait(self.random.choice([0.0, 0.02, 0.1]))
+        self._stopping.wait(self.random.choice([0.0, 0.02, 0.1, 1.0, 3.0]))
 
     def _to(self, operation: str, state: str) -> None:
         """Ask for the move until the store is where it leads to; every answer is kept."""
