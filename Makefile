@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the targets share one environment and one apt
-.PHONY: help setup setup-tests serve demo test check format docs site dist sbom bench endurance lock clean
+.PHONY: help setup setup-tests serve demo test check format pictures docs site dist sbom bench endurance lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: setup ## ruff, mypy, import-linter
 format: setup ## format the code, mend what ruff can mend
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+pictures: setup-tests ## take the pictures of the console for docs/ anew
+	@PYTHONPATH=. $(BIN)/python docs/pictures.py
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py

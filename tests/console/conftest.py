@@ -1,7 +1,6 @@
 """A server of the console's own, and one browser for all its tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -32,9 +31,3 @@ def sheet(browser: Browser, town: Server) -> Iterator[Sheet]:
     """Open a page of the console that must not complain."""
     with opened(browser, town.endpoint) as sheet:
         yield sheet
-
-
-@pytest.fixture
-def images() -> Path:
-    """Return where the pictures of the documentation lie."""
-    return Path(__file__).resolve().parents[2] / "docs" / "images"

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.browsing import HOME, PATIENCE, Sheet, opened
+from tests.console.scene import make_scene
 from tests.server import PASSWORD, Server, running
 
 expect.set_options(timeout=PATIENCE)
@@ -218,23 +219,16 @@ def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def sights(village: Server) -> list[str]:
     """Return every page, with something on it: a failed store, a fault, a call that was refused."""
-    village.kms().connect_custom_key_store(CustomKeyStoreId=village.new_store("demo"))
-    cluster = village.new_cluster()
-    store = village.new_store("payments", cluster)
-    village.manage("PUT", f"/clusters/{cluster['CloudHsmClusterId']}/network", {"Reachable": False})
-    slow = {"Point": "draw", "Effect": "latency", "Seconds": 1, "CustomKeyStoreId": store}
-    village.manage("POST", "/faults", slow)
-    village.kms().connect_custom_key_store(CustomKeyStoreId=store)
-    assert state(village, store) == "FAILED"
+    scene = make_scene(village)
     pages = [
         "/clusters",
-        f"/clusters/{cluster['CloudHsmClusterId']}",
+        f"/clusters/{scene.cluster}",
         "/faults",
         "/trail",
         "/nothing",
         "/login",
     ]
-    return [HOME, page_of(store), *(BELOW + page for page in pages)]
+    return [HOME, page_of(scene.failed), *(BELOW + page for page in pages)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -249,6 +243,27 @@ def test_everybody_can_use_it(
             page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
             assert sheet.barriers() == [], path
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_from_another_machine(browser: Browser, tmp_path: Path) -> None:
+    """Whoever needs the token is asked for it; with it the console opens, and stays open."""
+    with (
+        running(tmp_path / "data", "--profile", "instant", "--no-trust-local") as server,
+        opened(browser, server.endpoint) as sheet,
+    ):
+        page = sheet.open()
+        expect(page).to_have_url(re.compile("/console/login$"))
+        page.get_by_label("Token").fill("not the token")
+        page.get_by_role("button", name="Open the console").click()
+        expect(page.get_by_role("alert")).to_have_text("This is not the token.")
+        page.get_by_label("Token").fill((server.data_dir / "management.token").read_text())
+        page.get_by_role("button", name="Open the console").click()
+        expect(page.get_by_role("heading", name="Key stores")).to_be_visible()
+        page.get_by_label("Password for kmsuser").fill(PASSWORD)
+        page.get_by_role("button", name="Create a cluster").click()
+        expect(page.get_by_role("heading", name="cluster-")).to_be_visible()
+        (cookie,) = page.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/_hsmstore")
 
 
 def test_the_first_steps(browser: Browser, tmp_path: Path) -> None:

@@ -111,8 +111,7 @@ def test_unknown_cluster(server: Server, method: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "", 404),
-        ("GET", "/", 404),
+        ("POST", "/", 405),
         ("GET", "/nothing", 404),
         ("GET", "x", 404),
         ("GET", "/clusters/..%2f..%2fmaster.key", 404),
