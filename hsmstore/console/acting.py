@@ -27,6 +27,8 @@ NOTICES_MAX: Final = 256
 SECRETS: Final = frozenset({"Password", "KmsuserPassword", "KeyStorePassword", "RawSecretAccessKey"})
 """Members that are never shown again."""
 
+_LOCATION: Final = re.compile("[!-~]+")
+
 _CREDENTIAL: Final = "XksProxyAuthenticationCredential."
 
 
@@ -134,7 +136,10 @@ def act_on(world: World, kms: Kms, name: str, form: Form, visitor: Visitor) -> O
 
 
 def _is_ours(page: str) -> bool:
-    return page == HOME or page.startswith((f"{HOME}?", f"{BELOW}/"))
+    """Tell whether a browser may be sent there: a page of the console, in letters that a header can hold."""
+    return _LOCATION.fullmatch(page) is not None and (
+        page == HOME or page.startswith((f"{HOME}?", f"{BELOW}/"))
+    )
 
 
 def _serve(world: World, kms: Kms, act: Act, form: Form, visitor: Visitor) -> Response:
@@ -191,7 +196,15 @@ def _shown(response: Response) -> str:
 def _done(act: Act, form: Form, response: Response) -> Notice:
     members = {name: "…" if _is_secret(name) else value for name, value in form.fields.items()}
     said = act.says({name: value for name, value in members.items() if value})
-    return Notice(said.done, form=form.id, command=said.command, api=act.api(members), shown=_shown(response))
+    shown = _shown(response)
+    return Notice(
+        said.done,
+        form=form.id,
+        command=said.command,
+        api=act.api(members),
+        shown=shown,
+        fields=form.fields if shown else {},
+    )
 
 
 def _refused(act: Act, form: Form, error: AwsError) -> Notice:

@@ -231,8 +231,7 @@ def sights(village: Server) -> list[str]:
     return [HOME, page_of(scene.failed), *(BELOW + page for page in pages)]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_everybody_can_use_it(
     browser: Browser, village: Server, scheme: Literal["light", "dark"], width: int, sights: list[str]
 ) -> None:

@@ -218,7 +218,12 @@ def test_faults_strike_what_the_console_asks(town: Server) -> None:
 
 @pytest.mark.parametrize(
     ("body", "told"),
-    [(b"\xff\xfe=1", "not a form"), (b"&".join([b"a=b"] * 60), "not a form"), (b"page=//evil.example/x", "")],
+    [
+        (b"\xff\xfe=1", "not a form"),
+        (b"&".join([b"a=b"] * 60), "not a form"),
+        (b"page=//evil.example/x", ""),
+        (b"page=/_hsmstore/console/%0d%0aX-Evil:%201", ""),
+    ],
 )
 def test_what_is_no_form(town: Server, body: bytes, told: str) -> None:
     """A body that is no form is refused, and nobody is sent elsewhere than to the console."""
@@ -228,6 +233,7 @@ def test_what_is_no_form(town: Server, body: bytes, told: str) -> None:
         assert told in answer.body.decode()
     else:
         assert answer.headers["location"].startswith(f"{HOME}?did=")
+        assert "x-evil" not in {name.lower() for name in answer.headers}
 
 
 def test_the_management_api_tells_the_same(town: Server) -> None:

@@ -55,7 +55,9 @@
     children(old, fresh);
   }
 
-  const typed = (element) => element.matches("input:not([type=hidden]), select, textarea");
+  // A field that somebody has touched is theirs until its form has been sent.
+  const touched = new WeakSet();
+  const typed = (element) => touched.has(element) || (element === document.activeElement && element.matches("input, select"));
   const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.id : "");
   const alike = (one, other) => one.nodeType === other.nodeType && one.nodeName === other.nodeName && key(one) === key(other);
 
@@ -97,13 +99,19 @@
     return next;
   }
 
-  function show(text, url) {
-    const page = new DOMParser().parseFromString(text, "text/html");
+  async function show(answer, sent) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!page.documentElement.dataset.page) {
+      if (answer.ok) location.assign(answer.url); // where the token is asked for
+      else say(document.getElementById("offline"), `The server refuses: ${answer.status}.`);
+      return;
+    }
+    if (!sent && sending) return;
     document.title = page.title;
     for (const name of ["now", "rate", "etag", "page"]) root.dataset[name] = page.documentElement.dataset[name];
     loaded = performance.now();
     morph(document.body, page.body);
-    if (url) {
+    if (sent) {
       const notice = document.getElementById("notice");
       notice.replaceChildren(...page.getElementById("notice").childNodes);
       history.replaceState(null, "", root.dataset.page);
@@ -117,11 +125,8 @@
     try {
       const answer = await fetch(root.dataset.page, { headers: { "If-None-Match": root.dataset.etag }, cache: "no-store" });
       misses = 0;
-      say(document.getElementById("offline"), "");
-      if (answer.status === 200) {
-        const text = await answer.text();
-        if (!sending) show(text);
-      }
+      if (answer.ok || answer.status === 304) say(document.getElementById("offline"), "");
+      if (answer.status !== 304) await show(answer, false);
     } catch {
       misses += 1;
       if (misses > 1) say(document.getElementById("offline"), "The server does not answer; this page waits for it.");
@@ -139,13 +144,14 @@
     sending += 1;
     try {
       const answer = await fetch(form.action, { method: "POST", body, cache: "no-store" });
-      const text = await answer.text();
       if (answer.ok && new URL(answer.url).pathname !== location.pathname && answer.redirected) {
         location.assign(answer.url);
         return;
       }
-      show(text, answer.url);
-      if (answer.ok) for (const field of form.querySelectorAll("input[type=password]")) field.value = "";
+      const over = answer.ok && !form.classList.contains("again");
+      if (over) for (const field of form.elements) touched.delete(field);
+      await show(answer, true);
+      if (over) form.reset();
       document.querySelector(".refusal")?.focus();
     } catch {
       say(document.getElementById("offline"), "The server did not answer; whether it did what you asked, the page will tell.");
@@ -160,6 +166,7 @@
     event.preventDefault();
     if (!event.target.classList.contains("busy")) send(event.target);
   });
+  document.addEventListener("input", (event) => touched.add(event.target));
   document.addEventListener("visibilitychange", look);
   if (location.search.includes("did=")) history.replaceState(null, "", root.dataset.page + location.hash);
   setInterval(look, LOOK);
