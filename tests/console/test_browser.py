@@ -260,7 +260,7 @@ def test_from_another_machine(browser: Browser, tmp_path: Path) -> None:
         expect(page.get_by_role("heading", name="Key stores")).to_be_visible()
         page.get_by_label("Password for kmsuser").fill(PASSWORD)
         page.get_by_role("button", name="Create a cluster").click()
-        expect(page.get_by_role("heading", name="cluster-")).to_be_visible()
+        expect(page.get_by_role("heading", name="cluster-", level=1)).to_be_visible()
         (cookie,) = page.context.cookies()
         assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/_hsmstore")
 
@@ -277,6 +277,7 @@ def test_the_first_steps(browser: Browser, tmp_path: Path) -> None:
         assert sheet.barriers() == []
         page.get_by_label("Password for kmsuser").fill(PASSWORD)
         page.get_by_role("button", name="Create a cluster").click()
+        expect(page.get_by_role("heading", name="cluster-", level=1)).to_be_visible()
         page.get_by_role("link", name="Key stores", exact=True).click()
         page.locator("#f-new-store").get_by_label("Name").fill("first")
         page.get_by_label("kmsuser's password").fill(PASSWORD)

@@ -69,12 +69,17 @@ def test_every_module_can_be_imported(installation: Installation, tmp_path: Path
 
 
 def test_a_newcomer_is_served(served: Server, installation: Installation, tmp_path: Path) -> None:
-    """From an empty directory to bytes: migrations, a token from the template, a store, a draw by boto3."""
+    """From an empty directory to bytes: migrations, a token from the template, a store, a draw by boto3.
+
+    The console's pages and what they load have come along.
+    """
     store = served.new_store("smoke")
     kms = served.kms()
     kms.connect_custom_key_store(CustomKeyStoreId=store)
     answer = kms.generate_random(NumberOfBytes=32, CustomKeyStoreId=store)
     assert len(answer["Plaintext"]) == 32
+    assert b"smoke" in served.request("GET", "/_hsmstore/").body
+    assert served.request("GET", "/_hsmstore/console/static/console.js").status == 200
     assert list(served.data_dir.glob("**/softhsm2.conf")) != []
     served.stop()
     served.start()  # what it has made it can open
