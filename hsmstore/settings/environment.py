@@ -32,4 +32,10 @@ def environment() -> Mapping[str, str]:
 def default_data_dir(environment: Mapping[str, str]) -> Path:
     """Return `hsmstore` under XDG_DATA_HOME; the XDG specification says to ignore a relative one."""
     base = Path(environment.get("XDG_DATA_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "hsmstore"
+    if base.is_absolute():
+        return base / "hsmstore"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user may have none; where it matters, writing there is refused
+        home = Path("/")
+    return home / ".local" / "share" / "hsmstore"

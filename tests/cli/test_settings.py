@@ -212,6 +212,14 @@ def test_default_data_dir() -> None:
     assert load({}, {"XDG_DATA_HOME": "/xdg"}).settings.data_dir == Path("/xdg/hsmstore")
 
 
+def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the system does not know may name a directory, and is refused the default by the system."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    assert default_data_dir({}) == Path("/.local/share/hsmstore")
+    assert load({"data_dir": "/srv/hsm"}, {}).settings.data_dir == Path("/srv/hsm")
+
+
 def test_registry_url() -> None:
     """The registry is SQLite in the data directory unless a URL says otherwise."""
     settings = Settings(data_dir=Path("/srv/hsm"))
