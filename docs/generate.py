@@ -4,8 +4,8 @@
 - in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
 - management.md, errors.md and limits.md, which are reference.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
-- differences.md from the evidence markers of tests/wire. They are read, not imported: the page must not
-  depend on what a test needs to be collected.
+- fidelity.md and differences.md from the evidence markers of tests/wire. They are read, not imported: the
+  pages must not depend on what a test needs to be collected.
 """
 
 import ast
@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ from hsmstore.metrics.catalogue import CATALOGUE
 from hsmstore.wire.operations import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+WIRE: Final = ROOT / "tests" / "wire"
 README: Final = ROOT / "README.md"
 OBSERVABILITY: Final = ROOT / "docs" / "observability.md"
 WORKS_WITH: Final = ROOT / "docs" / "works-with.md"
@@ -47,6 +49,24 @@ DIFFERENCES: Final = {
     ),
     "simulator_only": ("Only in the simulator", "AWS has nothing of the kind, or is known to do otherwise."),
 }
+KNOWN: Final = {
+    "aws_recorded": (
+        "Recorded",
+        "AWS has been seen to do it: an answer that somebody captured and published, matched to the letter.",
+    ),
+    "aws_documented": (
+        "Documented",
+        "AWS's documentation or its model of the service says so, and this holds it to its word.",
+    ),
+}
+
+
+class WireTest(NamedTuple):
+    """A test of the wire: where it stands, what it shows, and its evidence as (marker, reason)."""
+
+    place: str
+    sentence: str
+    evidence: tuple[tuple[str, str], ...]
 
 
 def lifecycle() -> str:
@@ -201,29 +221,46 @@ def _renewed(page: Path, parts: Mapping[str, Callable[[], str]]) -> str:
     return text
 
 
-def differences(tests: Path = ROOT / "tests" / "wire") -> str:
-    """Return the page of what is not known of AWS, or not AWS's."""
-    proven = [test for path in sorted(tests.rglob("test_*.py")) for test in read_tests(path)]
-    sections = [
+def fidelity(tests: Path = WIRE) -> str:
+    """Return the page of what is known of AWS, and how many of each kind of evidence there are."""
+    counts = Counter(name for test in _proven(tests) for name, _ in test.evidence)
+    kinds = [
+        f"| {title} | {counts[marker]} | {meaning} |"
+        for marker, (title, meaning) in {**KNOWN, **DIFFERENCES}.items()
+    ]
+    return _page(
+        "# How like AWS it is",
+        MADE_BY,
+        "Every test of the wire runs against a real server over a real token, and says how we know what it"
+        " shows. Those of the first two kinds are listed here; the others on"
+        " [a page of their own](differences.md).",
+        "\n".join(["| Evidence | Tests | What it means |", "| --- | --- | --- |", *kinds]),
+        *_sections(tests, KNOWN),
+    )
+
+
+def _proven(tests: Path) -> list[WireTest]:
+    return [test for path in sorted(tests.rglob("test_*.py")) for test in read_tests(path)]
+
+
+def _sections(tests: Path, kinds: Mapping[str, tuple[str, str]]) -> list[str]:
+    proven = _proven(tests)
+    return [
         part
-        for marker, (title, meaning) in DIFFERENCES.items()
+        for marker, (title, meaning) in kinds.items()
         for part in (f"## {title}", meaning, _list(proven, marker))
     ]
+
+
+def differences(tests: Path = WIRE) -> str:
+    """Return the page of what is not known of AWS, or not AWS's."""
     return _page(
         "# Where hsmstore may differ from AWS",
         MADE_BY,
         "Every test of the wire says how we know what it shows. These say that we do not, or that it"
-        " is ours.",
-        *sections,
+        " is ours. What is known stands [elsewhere](fidelity.md).",
+        *_sections(tests, DIFFERENCES),
     )
-
-
-class WireTest(NamedTuple):
-    """A test of the wire: where it stands, what it shows, and its evidence as (marker, reason)."""
-
-    place: str
-    sentence: str
-    evidence: tuple[tuple[str, str], ...]
 
 
 def read_tests(path: Path) -> Iterator[WireTest]:
@@ -287,6 +324,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     ROOT / "docs" / "management.md": management,
     ROOT / "docs" / "errors.md": errors,
     ROOT / "docs" / "limits.md": limits,
+    ROOT / "docs" / "fidelity.md": fidelity,
     ROOT / "docs" / "differences.md": differences,
     ROOT / "docs" / "hsmstore.1": manual,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import PAGES, ROOT, differences, read_tests
+from docs.generate import PAGES, ROOT, differences, fidelity, read_tests
 
 WIRE = ROOT / "tests" / "wire"
 
@@ -41,6 +41,22 @@ class TestOurs:
 def test_known():
     """It is written."""
 '''
+
+
+def test_fidelity_lists_what_is_known_of_aws(tmp_path: Path) -> None:
+    """What is documented is on the page; guesses, and what is ours, are only counted."""
+    (tmp_path / "test_sample.py").write_text(SAMPLE, encoding="utf-8")
+    lines = fidelity(tmp_path).splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- It is written. (`test_sample.py::test_known`)"
+    ]
+    counts = [line.split(" | ")[:2] for line in lines if line.startswith("| ")][2:]
+    assert counts == [
+        ["| Recorded", "0"],
+        ["| Documented", "1"],
+        ["| Inferred", "1"],
+        ["| Only in the simulator", "1"],
+    ]
 
 
 def test_differences_list_what_is_not_known_of_aws(tmp_path: Path) -> None:
