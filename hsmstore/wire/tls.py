@@ -19,7 +19,10 @@ class Tls:
         self._certificate = certificate
         self._key = key
         self._client_authority = client_authority
-        self.context = self._made()
+        self._current = self.context = self._made()
+        self.context.sni_callback = (
+            self._use_current
+        )  # called for each client, whether it names a server or not
 
     def reload(self) -> None:
         """Read certificate and key again, for connections from now on; the client authority stays.
@@ -28,8 +31,10 @@ class Tls:
             EnvironmentUnfit: a file cannot be used; nothing has changed then.
 
         """
-        self._made()
-        self._load(self.context)
+        self._current = self._made()  # as a whole: halfway between two, certificate and key do not fit
+
+    def _use_current(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._current
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

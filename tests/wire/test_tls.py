@@ -218,7 +218,7 @@ def test_hangup_reads_the_certificate_again(tmp_path: Path) -> None:
     """SIGHUP takes the certificate that is in the file by then; one that is no good changes nothing."""
     source, _ = server_certificate(tmp_path, HERE, real_time())
     with secure(tmp_path / "data", "--tls-cert", str(source)) as server:
-        first = server.shown()
+        first, one = server.shown(), source.read_bytes()
         assert (
             len(server.boto(tmp_path / "tls" / AUTHORITY).generate_random(NumberOfBytes=8)["Plaintext"]) == 8
         )
@@ -229,8 +229,15 @@ def test_hangup_reads_the_certificate_again(tmp_path: Path) -> None:
         assert server.shown() == first
         (tmp_path / "new").mkdir()
         second, _ = server_certificate(tmp_path / "new", HERE, real_time())
-        source.write_bytes(second.read_bytes())
+        other = second.read_bytes()
+        source.write_bytes(other)
         os.kill(server.pid, signal.SIGHUP)
+        while server.shown() == first:  # and no handshake fails meanwhile
+            assert server.ended is None
+        for content in (one, other) * 5:
+            source.write_bytes(content)
+            os.kill(server.pid, signal.SIGHUP)
+            assert [server.shown() for _ in range(5)]
         while server.shown() == first:
             assert server.ended is None
         renewed = server.boto(tmp_path / "new" / "tls" / AUTHORITY)
