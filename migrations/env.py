@@ -22,7 +22,6 @@ def _url() -> str:
 
 
 def _run(connection: Connection) -> None:
-    take_turn(connection)
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -57,6 +56,7 @@ def _main() -> None:
     else:
         engine = open_engine(_url(), Purpose.MIGRATE)
         with engine.begin() as connection:
+            take_turn(connection)  # who passes a connection has it
             _run(connection)
         engine.dispose()
 

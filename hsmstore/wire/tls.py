@@ -20,9 +20,8 @@ class Tls:
         self._key = key
         self._client_authority = client_authority
         self._current = self.context = self._made()
-        self.context.sni_callback = (
-            self._use_current
-        )  # called for each client, whether it names a server or not
+        # Called for each client, whether it names a server or not.
+        self.context.sni_callback = self._use_current
 
     def reload(self) -> None:
         """Read certificate and key again, for connections from now on; the client authority stays.
@@ -40,7 +39,11 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        self._load(context)
+        try:
+            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(self._certificate, self._key, password="")
+        except OSError as error:
+            raise _unfit("certificate", self._certificate, error) from error
         if self._client_authority is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             try:
@@ -48,13 +51,6 @@ class Tls:
             except OSError as error:
                 raise _unfit("client authority", self._client_authority, error) from error
         return context
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        try:
-            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
-            context.load_cert_chain(self._certificate, self._key, password="")
-        except OSError as error:
-            raise _unfit("certificate", self._certificate, error) from error
 
 
 def _unfit(what: str, file: Path, error: OSError) -> EnvironmentUnfit:
