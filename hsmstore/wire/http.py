@@ -79,6 +79,9 @@ class Surroundings(Protocol):
     def has_room(self) -> bool:
         """Tell whether one more may be connected; others may have been sent away for it."""
 
+    def arrived(self, connection: "Connection") -> None:
+        """Call `serve` and then `send` of a connection, soon: with others that have a request by then."""
+
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Have `work` done and `done` called in the loop's thread, or return False for want of room."""
 
@@ -107,9 +110,11 @@ class Connection(asyncio.Protocol):
         self._since = server.now
         self._persistence = b""
         self._with_body = True
+        self._answer: Response | None = None  # ready to be sent
         self._partial = False  # a request has begun to come
-        self._busy = False  # one is being worked on
+        self._busy = False  # one has come, and is not answered
         self._clogged = False  # the client does not read
+        self._paused = False  # nothing is read, since some requests wait
         self._last = False  # the answer in hand ends the connection
         self._ending = False  # nothing that comes is looked at any more
 
@@ -215,27 +220,40 @@ class Connection(asyncio.Protocol):
         persistence = b"" if self._parser.should_keep_alive() else _CLOSE
         if not persistence and b"connection" in headers and self._parser.get_http_version() == "1.0":
             persistence = _KEEP_ALIVE
+        self._waiting.append((request, persistence))
         if self._busy or self._clogged:
-            self._waiting.append((request, persistence))
+            self._paused = True
             self._transport.pause_reading()
         else:
-            self._take(request, persistence)
+            self._busy = True
+            self._server.arrived(self)
 
     # From the request to the answer.
 
-    def _take(self, request: Request, persistence: bytes) -> None:
-        self._persistence = persistence
+    def serve(self) -> None:
+        """Serve the request that came first; an answer that is ready at once is kept for `send`."""
+        if not self._waiting:  # it has ended meanwhile
+            return
+        request, self._persistence = self._waiting.popleft()
+        if self._paused and not self._waiting:
+            self._paused = False
+            self._transport.resume_reading()
         self._with_body = request.method != b"HEAD"
         answer = self._begin(request)
         if isinstance(answer, Response):
-            self._write(answer)
-            return
-        self._busy = True
-        if not self._server.submit(answer, self._done):
-            self._done(self._server.application.overloaded(request))
+            self._answer = answer
+        elif not self._server.submit(answer, self._done):
+            self._answer = self._server.application.overloaded(request)
+
+    def send(self) -> None:
+        """Send the answer, if there is one by now."""
+        answer = self._answer
+        if answer is not None:
+            self._answer = None
+            self._done(answer)
 
     def _done(self, response: Response | None) -> None:
-        """Write the answer that was worked on, if there is one, and go on to what has come meanwhile."""
+        """Write the answer, if there is one, and go on to what has come meanwhile."""
         self._busy = False
         if response is None:
             self._transport.abort()
@@ -244,10 +262,9 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def _next(self) -> None:
-        while self._waiting and not (self._busy or self._clogged or self._ending):
-            self._take(*self._waiting.popleft())
-        if not self._waiting and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._waiting and not (self._busy or self._clogged or self._ending):
+            self._busy = True
+            self._server.arrived(self)
 
     def _write(self, response: Response) -> None:
         persistence = _CLOSE if self._last else self._persistence

@@ -1,7 +1,5 @@
 """What a connection makes of bytes: requests in their order, refusals, and ends."""
 
-import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -15,107 +13,11 @@ from hsmstore.wire.http import (
     HEADERS_MAX,
     IDLE_PATIENCE,
     REQUEST_PATIENCE,
-    Application,
-    Connection,
     Request,
-    Response,
-    Work,
 )
+from tests.http.house import SLOW, House
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\n"
-SLOW = b"/slow"
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = b""
-        self.closed = False
-        self.aborted = False
-        self.reading = True
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it."""
-        self.sent += bytes(data)
-
-    def close(self) -> None:
-        """Remember it."""
-        self.closed = True
-
-    def abort(self) -> None:
-        """Remember it."""
-        self.aborted = self.closed = True
-
-    def is_closing(self) -> bool:
-        """Tell."""
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Remember it."""
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        """Remember it."""
-        self.reading = True
-
-
-class Echo:
-    """Answers with target and body; what asks for `/slow` is work, done when the test says so."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-
-    def begin(self, request: Request) -> Response | Work:
-        """Answer, or make it work."""
-        self.requests.append(request)
-        body = b"large" if request.body is None else request.body
-        response = Response(200, b"", request.target + b" " + body)
-        return Work(lambda: response) if request.target == SLOW else response
-
-    def overloaded(self, _: Request) -> Response:
-        """Refuse."""
-        return Response(503, b"", b"")
-
-
-class House:
-    """The surroundings of one connection."""
-
-    def __init__(self, *, room: bool = True, admits: bool = True) -> None:
-        self.echo = Echo()
-        self.application: Application = self.echo
-        self.connections: dict[Connection, None] = {}
-        self.now = 0
-        self.date = b"Date: today\r\n"
-        self.room = room
-        self.admits = admits
-        self.owed: list[tuple[Work, Callable[[Response | None], None]]] = []
-        self.wire = Wire()
-        self.connection = Connection(self)
-        self.connection.connection_made(self.wire)
-
-    def has_room(self) -> bool:
-        """Tell."""
-        return self.admits
-
-    def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
-        """Take it, if there is room."""
-        if self.room:
-            self.owed.append((work, done))
-        return self.room
-
-    def work(self) -> None:
-        """Do the work that is owed longest."""
-        work, done = self.owed.pop(0)
-        done(work.run())
-
-    def send(self, *pieces: bytes) -> bytes:
-        """Let the connection receive the pieces; return what it has answered to them."""
-        before = len(self.wire.sent)
-        for piece in pieces:
-            self.connection.data_received(piece)
-        return self.wire.sent[before:]
 
 
 def post(body: bytes, *headers: bytes, target: bytes = b"/") -> bytes:
@@ -168,6 +70,26 @@ def test_pipelined_requests_wait_for_their_turn(house: House) -> None:
     house.work()
     assert house.wire.sent.endswith(answer(b"3", target=SLOW))
     assert house.wire.reading
+
+
+def test_a_round(house: House) -> None:
+    """A request that has come is served when its round is, and answered when all of the round are served."""
+    house.connection.data_received(post(b"1"))
+    assert (house.echo.requests, house.round) == ([], [house.connection])
+    house.connection.serve()
+    assert len(house.echo.requests) == 1
+    assert house.wire.sent == b""
+    house.connection.send()
+    assert house.wire.sent == answer(b"1")
+
+
+def test_a_client_that_goes_before_its_round(house: House) -> None:
+    """Nothing is drawn for it."""
+    house.connection.data_received(post(b"1"))
+    house.wire.close()
+    house.connection.connection_lost(None)
+    house.serve_rounds()
+    assert (house.echo.requests, house.wire.sent) == ([], b"")
 
 
 def test_no_room() -> None:
@@ -223,6 +145,7 @@ def test_a_client_that_does_not_read_is_not_served_on(house: House) -> None:
     house.connection.pause_writing()
     assert house.send(post(b"1")) == b""
     house.connection.resume_writing()
+    house.serve_rounds()
     assert house.wire.sent == answer(b"1")
 
 

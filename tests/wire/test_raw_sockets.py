@@ -14,7 +14,7 @@ import pytest
 
 from hsmstore.simulator import Simulator
 from hsmstore.wire.http import HEAD_MAX, HEADERS_MAX
-from hsmstore.wire.server import BACKLOG, SPARE_FILES
+from hsmstore.wire.server import BACKLOG, ROUND_MAX, SPARE_FILES
 from tests.server import Server, running
 from tests.wire.raw import bodies, exchange, request
 
@@ -280,6 +280,16 @@ def tls_client(server: Server) -> Simulator:
     """Return a client that trusts the server's own certificate."""
     context = ssl.create_default_context(cafile=server.data_dir / "tls" / "ca.pem")
     return Simulator(f"https://localhost:{server.port}", context=context)
+
+
+def test_more_clients_than_a_round_has(server: Server) -> None:
+    """However many ask at once, each gets its answer."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(5 * ROUND_MAX)]
+        for _ in range(3):
+            for client in clients:
+                client.sendall(request(DRAW))
+            assert all(drawn(client.recv(4096)) == 1 for client in clients)
 
 
 def test_more_clients_than_there_is_room_for(tmp_path: Path) -> None:
