@@ -16,7 +16,8 @@ class ClockSetting:
 
     def at(self, real: float) -> float:
         """Return what the clock shows at the real time `real`; both in seconds since the epoch."""
-        return self.shown + max(0.0, real - self.real) * self.rate
+        passed = real - self.real
+        return self.shown + passed * self.rate if passed > 0 else self.shown
 
     def advanced(self, real: float, seconds: float) -> "ClockSetting":
         """Return the clock set forward by `seconds`, running as before."""

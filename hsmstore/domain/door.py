@@ -12,8 +12,7 @@ browser adds, and, where a page's own name was made to lead here (DNS rebinding)
 
 import hmac
 import re
-from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
@@ -26,7 +25,7 @@ ANY: Final = "*"
 HOST_PATTERN: Final = r"^(\*|\.?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)\Z"
 """What may be allowed: a name, `.name` for all below it and itself, or `*` for every name."""
 
-KNOWN_MAX: Final = 1024  # Host headers that are remembered
+KNOWN_MAX: Final = 1024  # Host headers that are remembered; whoever sends more is looked at each time
 HOST_MAX: Final = 262  # characters: a name of DNS, and a port
 SHOWN_MAX: Final = 80  # characters of a header that a refusal repeats
 
@@ -39,12 +38,14 @@ class Door:
     def __init__(self, allowed: Collection[str] = ()) -> None:
         """Take the names, of the form HOST_PATTERN, by which this server may be called."""
         self._allowed = {name.lower() for name in allowed}
-        self._knows: Callable[[bytes], bool] = lru_cache(maxsize=KNOWN_MAX)(self._look)
+        self._known: set[bytes] = set()
 
     def refusal(self, headers: Mapping[bytes, bytes]) -> AwsError | None:
         """Return why a request is turned away; `headers` are by lower-case name."""
         host = headers.get(b"host", b"")
-        if len(host) > HOST_MAX or not self._knows(host):
+        if host in self._known and b"origin" not in headers:
+            return None
+        if len(host) > HOST_MAX or not self._is_ours(host):
             name = _shown(host)
             return HostNotAllowedException(
                 f"This server does not go by the name {name}; `hsmstore serve --allow-host NAME` lets it."
@@ -53,9 +54,11 @@ class Door:
             return OriginNotAllowedException(
                 f"Pages of {_shown(headers[b'origin'])} may not call this server; only its own may."
             )
+        if len(self._known) < KNOWN_MAX:
+            self._known.add(host)
         return None
 
-    def _look(self, host: bytes) -> bool:
+    def _is_ours(self, host: bytes) -> bool:
         if not host or ANY in self._allowed:
             return True
         name = name_of(host.decode("latin-1"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 PREFIXES: Final = MappingProxyType({"user": "AIDA", "role": "AROA"})
 ACCESS_KEY: Final = "AKIA"
@@ -59,8 +59,7 @@ class Principal:
         return PREFIXES[self.type] + base64.b32encode(digest).decode("ascii")[:17]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(NamedTuple):
     """Who makes a request, as far as it is known. `session` is the name of a role's session."""
 
     access_key_id: str | None = None

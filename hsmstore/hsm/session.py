@@ -59,6 +59,7 @@ class Session:
         `directory` is None for a token that hsmstore did not make, whose files it does not know.
         """
         self._session = session
+        self._generate_random = session.generate_random
         self._slot = session.token.slot
         with module.lock:
             self.mechanisms: Final = mechanisms_of(self._slot)
@@ -91,7 +92,7 @@ class Session:
         """Do what `draw` does. The lock must be held."""
         if not 1 <= length <= RANDOM_BYTES_MAX:  # SoftHSM2 answers 4 GiB with zeros
             raise ValueError(f"{length} bytes were asked for; 1 to {RANDOM_BYTES_MAX} can be drawn at once")
-        octets = self._performed("C_GenerateRandom", self._session.generate_random, 8 * length)
+        octets = self._performed("C_GenerateRandom", self._generate_random, 8 * length)
         if len(octets) != length:
             raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
         return octets
@@ -237,7 +238,8 @@ class Session:
                 self._look_due = 0.0  # what went wrong may be that there is no token any more
                 raise
             finally:
-                if (now := self._monotonic()) >= self._look_due:
+                monotonic = self._monotonic
+                if (now := monotonic()) >= self._look_due:
                     self._look(now)
         except pkcs11.PKCS11Error as error:
             self._failed(name_of(error))

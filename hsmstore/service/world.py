@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
+import msgspec
+
 from hsmstore.domain.attestation import Attestation, Attested
 from hsmstore.domain.checkpoints import Checkpoint
 from hsmstore.domain.clock import ClockSetting
@@ -37,13 +39,15 @@ R = TypeVar("R")
 ATTEMPTS: Final = 10
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """Where and who calls, the id under which it is logged, and the keys that it names, by that name.
 
     `attested` is what its Recipient attests, where that has been looked at already; `source` is the
     address that it comes from. Whoever commits what the call changes hands the transaction to its
     `recording`.
     """
+
+    # Not gc=False: a recording keeps its error, whose traceback leads back to the call.
 
     scope: Scope
     request_id: str

@@ -40,7 +40,7 @@ class SystemClock:
 
     def now(self) -> float:
         """Return the simulation's time, in seconds since the epoch."""
-        return self._setting.at(self.real())
+        return self._setting.at(self._started + time.monotonic())
 
     def real(self) -> float:
         """Return the machine's time, in seconds since the epoch."""

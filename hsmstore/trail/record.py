@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from hsmstore.domain.errors import AwsError
-from hsmstore.domain.identifiers import Scope, alias_arn
+from hsmstore.domain.identifiers import UUID_FRONT, Scope, alias_arn
 from hsmstore.domain.key import KmsKey
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
 from hsmstore.domain.principal import Caller, PrincipalType
@@ -111,6 +111,24 @@ def record(
             recipient_account_id=seen.scope.account,
         )
     )
+
+
+class Draw(msgspec.Struct, frozen=True, gc=False):
+    """A GenerateRandom that went well, in as little as its line can be made of. Most records are of such.
+
+    `parts` are those of `draw_parts`; `at` is in seconds since the epoch, by the simulation's clock.
+    """
+
+    parts: tuple[str, str, str, str]
+    at: float
+    request_id: str
+
+    def line(self, behind_front: str) -> str:
+        """Return the record and the line's end. The event's id is unique by what it has of the request's."""
+        one, two, three, four = self.parts
+        request_id = self.request_id
+        front = request_id[:UUID_FRONT]
+        return f"{one}{moment(int(self.at))}{two}{request_id}{three}{front}{behind_front}{four}"
 
 
 _PLACE: Final = "\ue000place\ue000"  # what no header can hold: they are read as Latin-1

@@ -26,7 +26,7 @@ from hsmstore.domain.ports import Clock, Entropy, Registry
 from hsmstore.domain.principal import Caller
 from hsmstore.domain.trail import Seen, TrailUnit
 from hsmstore.trail.files import Retention, TrailFiles, last_lines, unusable
-from hsmstore.trail.record import LOST, draw_parts, moment, record
+from hsmstore.trail.record import LOST, Draw, draw_parts, record
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class FileTrail:
         self.new_event_id = Uuids(entropy.public_bits).new
         self._behind_front = new_uuid(entropy.public_bits(128))[UUID_FRONT:]
         self.keep = keep
-        self.queue: deque[bytes | _Recording] = deque()
+        self.queue: deque[Draw | _Recording] = deque()
         self._lost = 0
         self._lost_told = 0
         self._pending: tuple[list[bytes], set[str], float] | None = None
@@ -95,14 +95,12 @@ class FileTrail:
         agent: bytes,
         key_store_id: str | None,
     ) -> None:
-        """Queue the line of a draw, which is ready at once: of those by one client little differs."""
+        """Queue a draw, in three words: of those by one client little differs."""
         if len(self.queue) >= QUEUE_MAX:
             self._lost += 1
             return
-        one, two, three, four = draw_parts(scope, caller, source, agent, key_store_id)
-        event_id = f"{request_id[:UUID_FRONT]}{self._behind_front}"  # as unique as the request's id
-        line = f"{one}{moment(int(at))}{two}{request_id}{three}{event_id}{four}"
-        self.queue.append(line.encode())
+        parts = draw_parts(scope, caller, source, agent, key_store_id)
+        self.queue.append(Draw(parts, at, request_id))
 
     def start(self) -> None:
         """Bring to the file what the last process had committed and not written, and begin to write.
@@ -170,22 +168,21 @@ class FileTrail:
             self._written = set()
 
     def _batch(self) -> tuple[list[bytes], set[str], float]:
+        """Make lines of what was queued first."""
         lines: list[bytes] = []
         committed: set[str] = set()
         for _ in range(min(BATCH_MAX, len(self.queue))):
-            recording = self.queue.popleft()
-            if isinstance(recording, bytes):
-                lines.append(recording)
+            one = self.queue.popleft()
+            if isinstance(one, Draw):
+                lines.append(one.line(self._behind_front).encode())
                 continue
             try:
-                lines.append(recording.json() + b"\n")
+                lines.append(one.json() + b"\n")
             except Exception:
-                log.exception(
-                    "%s of %s could not be recorded", recording.seen.name, recording.seen.request_id
-                )
+                log.exception("%s of %s could not be recorded", one.seen.name, one.seen.request_id)
                 continue
-            if recording.event_id is not None:
-                committed.add(recording.event_id)
+            if one.event_id is not None:
+                committed.add(one.event_id)
         return lines, committed, self._clock.now()
 
     def _flush(self) -> None:

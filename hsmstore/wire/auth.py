@@ -119,7 +119,9 @@ class Identification:
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._home
-        known = self._current()
+        known = self._known
+        if known.credentials is not self._principals.credentials:
+            known = self._current()
         # Where every SDK writes the credential; what follows differs from request to request.
         kept = known.read(authorization.partition(b",")[0])
         return kept or self._read(known.credentials, authorization) or self._home

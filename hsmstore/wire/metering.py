@@ -45,12 +45,13 @@ class MeteredApplication:
 
     def begin(self, request: Request) -> Response | Work:
         """Do what the application does; a draw is counted here, the rest where it ends."""
-        began = self._stopwatch()
-        answer = self._begin(request)
+        begin, stopwatch = self._begin, self._stopwatch
+        began = stopwatch()
+        answer = begin(request)
         if type(answer) is Response and answer.status == _OK:
             latency = self._prompt.get(request.headers.get(b"x-amz-target", b""))
             if latency is not None:  # the hot path: Latency.add, without the call
-                seconds = self._stopwatch() - began
+                seconds = stopwatch() - began
                 latency.buckets[bisect_left(BOUNDS, seconds)] += 1
                 latency.seconds += seconds
                 return answer

@@ -12,6 +12,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from hsmstore.domain.errors import AccessDeniedException
 from hsmstore.domain.identifiers import root_arn
 from hsmstore.domain.key import Grant, KmsKey
@@ -100,13 +102,13 @@ class Authorization:
         lacking: list[str] = []
         for need in needs_of(operation, members, call, self._world):
             if need.key is not None and need.name is not None and need.name not in call.keys:
-                call = call._replace(keys={**call.keys, need.name: need.key})
+                call = msgspec.structs.replace(call, keys={**call.keys, need.name: need.key})
             facts = Facts(self._world, call, members, need)
             text = self._denial(standing, need, facts)
             if text is not None:
                 lacking.append(text)
             if facts.attested is not None:
-                call = call._replace(attested=facts.attested)
+                call = msgspec.structs.replace(call, attested=facts.attested)
         if lacking:
             call.recording.add({"wouldBeDenied": lacking})
         return call
