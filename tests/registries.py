@@ -19,10 +19,13 @@ class Engine(StrEnum):
 
 
 ONCE = frozenset(
-    {"attestation", "bench", "console", "domain", "house", "hsm", "http", "logs", "model_checking"}
+    {"attestation", "bench", "clients", "console", "domain", "house", "hsm", "http", "logs", "model_checking"}
     | {"package", "pages", "policy", "system", "testing", "tracing"}
 )
-"""Directories whose tests open no registry, or one of their own: they belong to the run on SQLite."""
+"""Directories whose tests are not about the registry: they open none, or one of their own, or any would do.
+
+They belong to the run on SQLite.
+"""
 
 
 class Registries:
