@@ -19,6 +19,7 @@ HSMSTORE: Final = "hsmstore"
 MOTO: Final = "moto's mock_aws"
 RATE: Final = "calls/s"
 FIRST: Final = "import and first call, s"
+FROM_STORE: Final = "until the first draw from a key store, s"
 SIMULATOR: Final = "a simulator with a connected key store, ms"
 CALLS: Final = 1_000
 TURNS: Final = 5
@@ -28,8 +29,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _EXPLANATION: Final = """\
 GenerateRandom of 32 bytes through a boto3 client in the test's own process, without a socket: hsmstore draws
 them from a connected key store, moto has none. Both make 1,000 calls in turn, five times, in one process; the
-rate is the median turn's. Most of the time of either is botocore's own. Import and first call are those of a
-fresh process whose modules have been compiled before; a simulator, as a fixture makes it, is the median of
+rate is the median turn's. Most of the time of either is botocore's own. Import and first call, which names no
+key store for either, are those of a fresh process whose modules have been compiled before; a database and
+PKCS#11 are loaded by the first call that needs them. A simulator, as a fixture makes it, is the median of
 fifty."""
 
 
@@ -80,8 +82,11 @@ def _first(name: str) -> Figures:
     from hsmstore.testing import simulator  # noqa: PLC0415  # likewise
 
     with simulator() as sim:
-        sim.client().generate_random(NumberOfBytes=32, CustomKeyStoreId=sim.store)
-        return {FIRST: time.perf_counter() - began}
+        kms = sim.client()
+        kms.generate_random(NumberOfBytes=32)
+        first = time.perf_counter() - began
+        kms.generate_random(NumberOfBytes=32, CustomKeyStoreId=sim.store)
+        return {FIRST: first, FROM_STORE: time.perf_counter() - began}
 
 
 def _calls() -> dict[str, Figures]:

@@ -5,35 +5,41 @@ process: the empty registry, whose bytes are copied, and the key pair of the clu
 """
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hsmstore.attestation.untrusting import NoAttestation
+from hsmstore.bootstrap.assembling import Adapters, assembled
+from hsmstore.bootstrap.late import late
 from hsmstore.bootstrap.observing import scraping
-from hsmstore.bootstrap.parts import open_attestation, world_of
-from hsmstore.control.app import management_application
-from hsmstore.control.health import Health
+from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.door import ANY, Door, Guard
 from hsmstore.domain.policy.decision import IamMode
+from hsmstore.domain.ports import Entropy
 from hsmstore.domain.tally import Tally
 from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import load
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import FIELDS, Settings
-from hsmstore.storage.migrations import upgrade
 from hsmstore.system.certificates import X509Certificates, new_rsa_key
-from hsmstore.system.clock import real_time, stopwatch
+from hsmstore.system.clock import SystemClock, real_time, stopwatch
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.principals import FilePrincipals
-from hsmstore.system.sealing import MASTER_KEY_SIZE, AesGcmSealer
 from hsmstore.wire.app import KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.http import Application
 from hsmstore.wire.metering import PROMPT, MeteredApplication
+from hsmstore.wire.wsgi import Environ, StartResponse, WsgiApplication
+
+if TYPE_CHECKING:
+    from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
+    from hsmstore.storage.registry import SqlRegistry
+    from hsmstore.system.sealing import AesGcmSealer
 
 _REGISTRY: Final = "registry.sqlite3"
 _MODULE: Final = ("pkcs11_profile", "pkcs11_module")
@@ -66,17 +72,21 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
     """
     settings = _settings(directory, options)
     entropy = SystemEntropy()
-    attestation = open_attestation(settings, entropy)
-    sealer = AesGcmSealer(entropy.random_bytes(MASTER_KEY_SIZE), entropy)
-    (directory / _REGISTRY).write_bytes(_made_once())
     tally = Tally(PROMPT)
-    with world_of(settings, attestation, sealer, X509Certificates(_key), tally=tally) as world:
-        health = Health(world)
-        health.status = "ok"
-        principals = FilePrincipals(settings.principals)
-        identification = Identification(world.home, settings.auth, principals, real_time)
-        guard = Guard(entropy.random_bytes(TOKEN_BYTES).hex(), trusts_local=True)
-        management = management_application(world, health, guard, scraping(world, tally, _NoSockets))
+    with ExitStack() as made:
+        adapters = Adapters(
+            clock=SystemClock(),
+            sealer=late(partial(_sealer, entropy)),
+            certificates=X509Certificates(_key),
+            attestation=_attestation(settings, entropy),
+            registry=late(partial(_registry, settings, made)),
+            hsm=late(partial(_hsm, settings, tally, made)),
+        )
+        world = assembled(settings, adapters, shared=False)
+        identification = Identification(
+            world.home, settings.auth, FilePrincipals(settings.principals), real_time
+        )
+        management = _management(world, tally, entropy)
         authorization = None if settings.iam is IamMode.OFF else Authorization(world, settings.iam)
 
         def application(door: Door) -> Application:
@@ -87,6 +97,58 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
             yield Embedded(world, application(Door([ANY])), application(Door()))
         finally:
             world.faults.end()
+            world.gate.shut_all()
+
+
+# What not every test needs is loaded by the one that does: a database, PKCS#11, a server's libraries.
+
+
+def _registry(settings: Settings, made: ExitStack) -> "SqlRegistry":
+    from hsmstore.storage.registry import SqlRegistry  # noqa: PLC0415  # see above
+
+    (settings.data_dir / _REGISTRY).write_bytes(_made_once())
+    registry = SqlRegistry(settings.registry_url)
+    made.callback(registry.close)
+    return registry
+
+
+def _hsm(settings: Settings, tally: Tally, made: ExitStack) -> "Pkcs11Hsm":
+    from hsmstore.bootstrap.parts import open_hsm  # noqa: PLC0415  # see above
+
+    hsm = open_hsm(settings, tally)
+    made.callback(hsm.close)
+    return hsm
+
+
+def _sealer(entropy: Entropy) -> "AesGcmSealer":
+    from hsmstore.system.sealing import MASTER_KEY_SIZE, AesGcmSealer  # noqa: PLC0415  # see above
+
+    return AesGcmSealer(entropy.random_bytes(MASTER_KEY_SIZE), entropy)
+
+
+def _attestation(settings: Settings, entropy: Entropy) -> Attestation:
+    if not settings.attestation_root:
+        return NoAttestation()
+    from hsmstore.bootstrap.parts import open_attestation  # noqa: PLC0415  # see above
+
+    return open_attestation(settings, entropy)
+
+
+def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication:
+    @cache
+    def application() -> WsgiApplication:
+        from hsmstore.control.app import management_application  # noqa: PLC0415  # see above
+        from hsmstore.control.health import Health  # noqa: PLC0415  # see above
+
+        health = Health(world)
+        health.status = "ok"
+        guard = Guard(entropy.random_bytes(TOKEN_BYTES).hex(), trusts_local=True)
+        return management_application(world, health, guard, scraping(world, tally, _NoSockets))
+
+    def loading(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return application()(environ, start_response)
+
+    return loading
 
 
 class _NoSockets:
@@ -114,6 +176,8 @@ def _made_once() -> bytes:
 
 @cache
 def _empty_registry() -> bytes:
+    from hsmstore.storage.migrations import upgrade  # noqa: PLC0415  # see above
+
     with TemporaryDirectory(prefix="hsmstore-") as directory:
         file = Path(directory) / _REGISTRY
         upgrade(f"sqlite:///{file}")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from hsmstore.attestation.untrusting import NoAttestation
+from hsmstore.bootstrap.assembling import Adapters, assembled
 from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
-from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import Entropy, SealBroken
 from hsmstore.domain.principal import (
     AuthMode,
@@ -20,25 +20,21 @@ from hsmstore.domain.principal import (
     new_access_key_id,
     new_secret_access_key,
 )
-from hsmstore.domain.quotas import QuotaMode, Quotas, adjusted
 from hsmstore.domain.tally import Tally
 from hsmstore.domain.tracing import Spans
 from hsmstore.domain.upstream import Upstream
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.logs.handler import log_to_stderr
-from hsmstore.service.faultplan import FaultPlan
 from hsmstore.service.replica import give_back
-from hsmstore.service.world import Replica, Terms, World
+from hsmstore.service.world import World
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import is_shared
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.certificates import X509Certificates
-from hsmstore.system.checkpoint import checkpoint
 from hsmstore.system.clock import SystemClock, monotonic
 from hsmstore.system.entropy import SystemEntropy
-from hsmstore.system.ownership import place_of
 from hsmstore.system.sealing import AesGcmSealer, open_master_key
 from hsmstore.trail.files import Retention
 from hsmstore.trail.writer import FileTrail, open_trail
@@ -93,28 +89,11 @@ def world_of(
             require_same_key(registry, sealer, key_file(settings))
         clock = open_clock(registry)
         trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
-        world = World(
-            clock=clock,
-            entropy=entropy,
-            sealer=sealer,
-            certificates=certificates,
-            attestation=attestation,
-            registry=registry,
-            hsm=open_hsm(settings, tally, spans),
-            trail=trail,
-            home=Scope(settings.account, settings.region),
-            terms=Terms(
-                profile=settings.profile,
-                key_store_quota=settings.key_store_quota,
-                quotas=open_quotas(settings),
-                has_tls=settings.has_tls,
-            ),
-            faults=FaultPlan(registry, clock, holds=settings.threads - 1, shared=shared),
-            replica=Replica(
-                monotonic, shared=shared, seconds=settings.lease, place=place_of(settings.data_dir)
-            ),
-            checkpoint=checkpoint(settings.crash_at),
+        adapters = Adapters(
+            clock, sealer, certificates, attestation, registry, open_hsm(settings, tally, spans), trail
         )
+        world = assembled(settings, adapters, shared=shared)
+        world.faults.reload()
         try:
             yield world
         finally:
@@ -167,11 +146,6 @@ def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
     from hsmstore.attestation.roots import load_roots  # noqa: PLC0415
 
     return NitroAttestation(load_roots(settings.attestation_root), entropy, monotonic)
-
-
-def open_quotas(settings: Settings) -> Quotas | None:
-    """Return the request quotas, all of them unused."""
-    return None if settings.quotas is QuotaMode.OFF else Quotas(adjusted(settings.quota_rate))
 
 
 def _open_trail(

@@ -23,7 +23,7 @@ class FaultPlan:
     """The faults in force. Safe to share between threads."""
 
     def __init__(self, registry: Registry, clock: Clock, *, holds: int, shared: bool = False) -> None:
-        """Take up the plan that the registry holds; at most `holds` calls hang at a time.
+        """Begin with an empty plan, until `reload` is called; at most `holds` calls hang at a time.
 
         With `shared` other processes change the plan in the registry, too.
         """
@@ -35,7 +35,6 @@ class FaultPlan:
         self._holds = threading.Semaphore(holds)
         self.active = False
         self._faults: Plan = ()
-        self.reload()
 
     @property
     def faults(self) -> Plan:

@@ -1,0 +1,62 @@
+"""What a test does not use, it need not wait for."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from hsmstore.bootstrap.late import late
+
+UNUSED = {"alembic", "asn1crypto", "cryptography", "falcon", "jinja2", "pkcs11", "sqlalchemy", "structlog"}
+
+PROGRAM = """
+import json, sys
+from hsmstore.testing import simulator
+
+with simulator() as sim:
+    kms = sim.client()
+    drawn = [kms.generate_random(NumberOfBytes=32)["Plaintext"]]
+    loaded = sorted(name for name in sys.modules if "." not in name)
+    drawn.append(kms.generate_random(NumberOfBytes=32, CustomKeyStoreId=sim.store)["Plaintext"])
+    health = sim.manage("GET", "health")
+print(json.dumps({"loaded": loaded, "lengths": list(map(len, drawn)), "health": health["status"]}))
+"""
+
+
+def test_what_the_first_call_loads() -> None:
+    """A call that names no key store loads no database and no PKCS#11; one that does finds both."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert not UNUSED & set(told["loaded"])
+    assert (told["lengths"], told["health"]) == ([32, 32], "ok")
+
+
+def test_it_is_made_once() -> None:
+    """Threads that need it at the same time get the same one."""
+    made: list[list[int]] = []
+
+    def make() -> list[int]:
+        made.append([1, 2])
+        return made[-1]
+
+    adapter = late(make)
+    assert made == []
+    threads = [threading.Thread(target=lambda: adapter.append(3)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [[1, 2, *[3] * 8]]
+
+
+def test_it_is_tried_again() -> None:
+    """What could not be made is refused each time, until it can."""
+    answers: list[list[int]] = []
+    adapter = late(lambda: answers[0])
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            adapter.copy()
+    answers.append([7])
+    assert adapter.copy() == [7]
