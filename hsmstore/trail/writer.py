@@ -30,7 +30,11 @@ from hsmstore.trail.record import LOST, Draw, draw_parts, record
 
 log = logging.getLogger(__name__)
 
-PACE: Final = 0.1  # seconds between two looks at the queue
+PACE: Final = 0.1  # seconds between two looks at the queue, while there is little in it
+BUSY_PACE: Final = (
+    0.02  # the same where there was much: while lines are made, draws have to share the interpreter
+)
+MUCH: Final = 256  # records
 QUEUE_MAX: Final = 100_000
 BATCH_MAX: Final = 256  # records that are made and written at a time
 FAILURE_PACE: Final = 1.0  # seconds until what failed is tried again
@@ -130,7 +134,9 @@ class FileTrail:
 
     def _run(self) -> None:
         looks = 0
-        while not self._stopping.wait(FAILURE_PACE if self._failing else PACE):
+        pace = PACE
+        while not self._stopping.wait(FAILURE_PACE if self._failing else pace):
+            pace = BUSY_PACE if len(self.queue) > MUCH else PACE
             self._guarded(self._drain)
             if looks % HOUSEKEEPING == 0:
                 self._guarded(self._tidy)
