@@ -5,6 +5,7 @@ upgrade, pipelining, and clients that send slowly, read slowly, or have gone to 
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,6 +15,8 @@ import httptools
 import msgspec
 
 from hsmstore.domain.limits import REQUEST_BODY_MAX
+
+log = logging.getLogger(__name__)
 
 HEADERS_MAX: Final = 100
 HEAD_MAX: Final = 64 * 1024  # bytes of a request's line and headers
@@ -79,8 +82,9 @@ class Surroundings(Protocol):
     def has_room(self) -> bool:
         """Tell whether one more may be connected; others may have been sent away for it."""
 
-    def arrived(self, connection: "Connection") -> None:
-        """Call `serve` and then `send` of a connection, soon: with others that have a request by then."""
+    @property
+    def arrived(self) -> Callable[["Connection"], None]:
+        """Calls `serve` and then `send` of a connection, soon: with others that have a request by then."""
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Have `work` done and `done` called in the loop's thread, or return False for want of room."""
@@ -112,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._with_body = True
         self._answer: Response | None = None  # ready to be sent
         self._partial = False  # a request has begun to come
+        self._expecting = False
         self._busy = False  # one has come, and is not answered
         self._clogged = False  # the client does not read
         self._paused = False  # nothing is read, since some requests wait
@@ -174,6 +179,7 @@ class Connection(asyncio.Protocol):
         self._arrived = 0
         self._in_body = False
         self._offered = b""  # the method of a request that offers to upgrade
+        self._expecting = False  # the client keeps the body back until it is asked for it
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a further part of it."""
@@ -191,8 +197,9 @@ class Connection(asyncio.Protocol):
         """Look at what concerns the connection rather than the application."""
         self._in_body = True
         headers = self._headers
-        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue" and not self._busy:
-            self._transport.write(_CONTINUE)
+        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
+            self._expecting = True
+            self._invite()
         if b"upgrade" in headers and self._parser.should_upgrade():
             self._offered = self._parser.get_method()
 
@@ -239,7 +246,12 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         self._with_body = request.method != b"HEAD"
-        answer = self._begin(request)
+        try:
+            answer = self._begin(request)
+        except Exception:  # a defect of the application; it must not cost the others of the round theirs
+            log.exception("a request was not answered")
+            self._done(None)
+            return
         if isinstance(answer, Response):
             self._answer = answer
         elif not self._server.submit(answer, self._done):
@@ -265,13 +277,21 @@ class Connection(asyncio.Protocol):
         if self._waiting and not (self._busy or self._clogged or self._ending):
             self._busy = True
             self._server.arrived(self)
+        elif self._expecting:
+            self._invite()
+
+    def _invite(self) -> None:
+        """Ask for the body that a client keeps back, once it is owed no answer."""
+        if self._partial and not (self._busy or self._waiting or self._ending):
+            self._expecting = False
+            self._transport.write(_CONTINUE)
 
     def _write(self, response: Response) -> None:
         persistence = _CLOSE if self._last else self._persistence
         self._transport.write(
             b"%b%b%b%bContent-Length: %d\r\n\r\n%b"
             % (
-                _STATUS_LINES[response.status],
+                _STATUS_LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status,
                 response.headers,
                 self._server.date,
                 persistence,

@@ -2,10 +2,6 @@
 
 A call that waits for nothing, a draw from a live connection above all, is served in the loop's own thread: no
 hand-over, no contest for the interpreter's lock. Everything else is handed to the threads.
-
-Requests that have come together are served together and answered after that: a round. Sent one by one, each
-answer would wake a client that has just gone to sleep, which costs more than a draw; and what a call needs
-would have left the processor's caches by the next.
 """
 
 import asyncio
@@ -24,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.wire.http import Application, Connection, Response, Work
+from hsmstore.wire.rounds import Rounds
 from hsmstore.wire.threads import Threads
 
 if TYPE_CHECKING:
@@ -39,7 +36,6 @@ RESERVED_THREADS: Final = 2
 SPARE_FILES: Final = 256  # file descriptors for everything but clients
 MOST: Final = 12_000
 TELLING: Final = 60  # seconds in which is logged but once that there are too many clients
-ROUND_MAX: Final = 64  # requests: the first answer of a round waits for the last
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds that another thread may keep the interpreter while the loop wants it. Python's 5 ms would be added
 to each system call of the loop for as long as some thread computes."""
@@ -69,7 +65,6 @@ class Server:
         """
         self.application = application
         self.connections: dict[Connection, None] = {}
-        self._round: list[Connection] = []
         self.now = 0
         self.date = b""
         self.port = port
@@ -85,6 +80,8 @@ class Server:
         self._when_listening = when_listening
         self._before_stop = before_stop
         self._at_hangup = at_hangup
+        self.arrived: Callable[[Connection], None]
+        """Serve a connection, and answer it, in the next round."""
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
 
@@ -101,22 +98,6 @@ class Server:
     def stop(self) -> None:
         """Have it end, from another thread; it must be listening."""
         self._loop.call_soon_threadsafe(self._stop.set)
-
-    def arrived(self, connection: Connection) -> None:
-        """Serve a connection in this round, which ends when the loop has read what there was to read."""
-        arrived = self._round
-        arrived.append(connection)
-        if len(arrived) == 1:
-            self._loop.call_soon(self._serve_round)
-        elif len(arrived) == ROUND_MAX:
-            self._serve_round()
-
-    def _serve_round(self) -> None:
-        arrived, self._round = self._round, []
-        for connection in arrived:
-            connection.serve()
-        for connection in arrived:
-            connection.send()
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Do `work` in a thread and call `done` in the loop's; return False where the queue is full."""
@@ -162,6 +143,7 @@ class Server:
     async def _serve(self, prepare: Callable[[], None] = lambda: None) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self.arrived = Rounds(loop.call_soon).arrived
         prepare()
         self.most = min(self.most, _files_for_clients())
         self._tick()

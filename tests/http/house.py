@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 from hsmstore.wire.http import Application, Connection, Request, Response, Work
+from hsmstore.wire.rounds import Rounds
 
 SLOW = b"/slow"
+DEFECT = b"/defect"
 
 
 class Wire(asyncio.Transport):
@@ -44,7 +46,7 @@ class Wire(asyncio.Transport):
 
 
 class Echo:
-    """Answers with target and body; what asks for `/slow` is work, done when the test says so."""
+    """Answers with target and body; `/slow` is work, done when the test says so, and `/defect` raises."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -52,6 +54,8 @@ class Echo:
     def begin(self, request: Request) -> Response | Work:
         """Answer, or make it work."""
         self.requests.append(request)
+        if request.target == DEFECT:
+            raise ZeroDivisionError
         body = b"large" if request.body is None else request.body
         response = Response(200, b"", request.target + b" " + body)
         return Work(lambda: response) if request.target == SLOW else response
@@ -62,9 +66,9 @@ class Echo:
 
 
 class House:
-    """The surroundings of one connection."""
+    """The surroundings of one connection; `beside` is that of one whose requests are in the same rounds."""
 
-    def __init__(self, *, room: bool = True, admits: bool = True) -> None:
+    def __init__(self, *, room: bool = True, admits: bool = True, beside: "House | None" = None) -> None:
         self.echo = Echo()
         self.application: Application = self.echo
         self.connections: dict[Connection, None] = {}
@@ -74,7 +78,10 @@ class House:
         self.admits = admits
         self.owed: list[tuple[Work, Callable[[Response | None], None]]] = []
         self.wire = Wire()
-        self.round: list[Connection] = []
+        self.soon: list[Callable[[], None]] = beside.soon if beside else []
+        self.arrived: Callable[[Connection], None] = (
+            beside.arrived if beside else Rounds(self.soon.append).arrived
+        )
         self.connection = Connection(self)
         self.connection.connection_made(self.wire)
 
@@ -82,18 +89,10 @@ class House:
         """Tell."""
         return self.admits
 
-    def arrived(self, connection: Connection) -> None:
-        """Take it into the round."""
-        self.round.append(connection)
-
     def serve_rounds(self) -> None:
         """Serve what has arrived, until nothing more has."""
-        while self.round:
-            arrived, self.round = self.round, []
-            for connection in arrived:
-                connection.serve()
-            for connection in arrived:
-                connection.send()
+        while self.soon:
+            self.soon.pop(0)()
 
     def submit(self, work: Work, done: Callable[[Response | None], None]) -> bool:
         """Take it, if there is room."""

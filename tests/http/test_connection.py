@@ -14,25 +14,10 @@ from hsmstore.wire.http import (
     IDLE_PATIENCE,
     REQUEST_PATIENCE,
     Request,
+    Response,
 )
 from tests.http.house import SLOW, House
-
-HEAD = b"POST / HTTP/1.1\r\nHost: h\r\n"
-
-
-def post(body: bytes, *headers: bytes, target: bytes = b"/") -> bytes:
-    """Return a request."""
-    lines = [b"POST " + target + b" HTTP/1.1", b"Host: h", *headers, b"Content-Length: %d" % len(body)]
-    return b"\r\n".join([*lines, b"", body])
-
-
-def answer(body: bytes, extra: bytes = b"", target: bytes = b"/") -> bytes:
-    """Return what the echo answers."""
-    text = target + b" " + body
-    return b"HTTP/1.1 200 OK\r\nDate: today\r\n%bContent-Length: %d\r\n\r\n%b" % (extra, len(text), text)
-
-
-CLOSE = b"Connection: close\r\n"
+from tests.http.spelling import CLOSE, HEAD, answer, post
 
 
 @pytest.fixture
@@ -72,26 +57,6 @@ def test_pipelined_requests_wait_for_their_turn(house: House) -> None:
     assert house.wire.reading
 
 
-def test_a_round(house: House) -> None:
-    """A request that has come is served when its round is, and answered when all of the round are served."""
-    house.connection.data_received(post(b"1"))
-    assert (house.echo.requests, house.round) == ([], [house.connection])
-    house.connection.serve()
-    assert len(house.echo.requests) == 1
-    assert house.wire.sent == b""
-    house.connection.send()
-    assert house.wire.sent == answer(b"1")
-
-
-def test_a_client_that_goes_before_its_round(house: House) -> None:
-    """Nothing is drawn for it."""
-    house.connection.data_received(post(b"1"))
-    house.wire.close()
-    house.connection.connection_lost(None)
-    house.serve_rounds()
-    assert (house.echo.requests, house.wire.sent) == ([], b"")
-
-
 def test_no_room() -> None:
     """Work that there is no room for is refused, and the connection goes on."""
     house = House(room=False)
@@ -119,6 +84,14 @@ def test_making_way(house: House) -> None:
     assert house.wire.aborted
     assert house.connections == {}
     house.connection.connection_lost(None)
+
+
+def test_a_status_without_a_name(house: House) -> None:
+    """What another emulator answers is passed on as it is."""
+    house.send(post(b"", target=SLOW))
+    _, done = house.owed.pop()
+    done(Response(599, b"", b"other"))
+    assert house.wire.sent == b"HTTP/1.1 599 \r\nDate: today\r\nContent-Length: 5\r\n\r\nother"
 
 
 def test_dropped(house: House) -> None:
@@ -173,6 +146,17 @@ def test_expect_continue(house: House) -> None:
     assert house.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n") == (
         b"HTTP/1.1 100 Continue\r\n\r\n"
     )
+    assert house.send(b"ok") == answer(b"ok")
+
+
+@pytest.mark.parametrize("target", [b"/", SLOW])
+def test_expect_continue_behind_another_request(house: House, target: bytes) -> None:
+    """Leave is given when the answer that was owed has been."""
+    sent = house.send(post(b"1", target=target) + HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    if target == SLOW:
+        assert sent == b""
+        house.work()
+    assert house.wire.sent == answer(b"1", target=target) + b"HTTP/1.1 100 Continue\r\n\r\n"
     assert house.send(b"ok") == answer(b"ok")
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from hsmstore.simulator import Simulator
 from hsmstore.wire.http import HEAD_MAX, HEADERS_MAX
-from hsmstore.wire.server import BACKLOG, ROUND_MAX, SPARE_FILES
+from hsmstore.wire.rounds import ROUND_MAX
+from hsmstore.wire.server import BACKLOG, SPARE_FILES
 from tests.server import Server, running
 from tests.wire.raw import bodies, exchange, request
 
