@@ -8,7 +8,7 @@ id is a UUID.
 import base64
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import chain, count, repeat
+from itertools import count, repeat
 from typing import Final, NamedTuple
 
 
@@ -105,28 +105,34 @@ class Uuids:
     """UUIDs of version 4, as responses and the trail carry, in a fifth of the time of `new_uuid`.
 
     74 bits are random and stay; the 48 in front take each of their values once, and neighbours look nothing
-    alike. Safe to share between threads: what makes them is written in C but for one call in thousands, which
-    keeps nothing.
+    alike. They are made in rows. Safe to share between threads: each takes an id in one step of the
+    interpreter, and whoever finds a row empty puts a whole new one in its place.
     """
 
     _STEP: Final = 0x9E3779B1  # odd, so it meets all values; large, so neighbours look nothing alike
-    _ROW: Final = 4096  # values of the first 32 bits that are kept at a time
+    _ROW: Final = 512  # ids
 
     def __init__(self, public_bits: Callable[[int], int]) -> None:
         """Start anywhere; `public_bits` returns so many random bits."""
         self._behind_front = new_uuid(public_bits(128))[UUID_FRONT:]
         self._first = public_bits(32)
-        self._fronts = lru_cache(maxsize=2)(self._row)
-        rows = map(self._with_middle, count(public_bits(16)))
-        self.new: Callable[[], str] = chain.from_iterable(rows).__next__
-        """Return another."""
+        self._numbers = count(public_bits(16))
+        self._fronts = lru_cache(maxsize=2)(self._made_fronts)
+        self._row: Iterator[str] = iter(())
 
-    def _with_middle(self, number: int) -> Iterator[str]:
-        """Return the ids of a row that have the same 16 bits in the middle."""
+    def new(self) -> str:
+        """Return another."""
+        for one in self._row:
+            return one
+        self._row = self._made_row(next(self._numbers))
+        return self.new()
+
+    def _made_row(self, number: int) -> Iterator[str]:
+        """Return the ids of a row; 65,536 rows differ only in the 16 bits in the middle."""
         behind = f"-{number & 0xFFFF:04x}-{self._behind_front}"
         return map(str.__add__, self._fronts(number >> 16), repeat(behind))
 
-    def _row(self, number: int) -> list[str]:
+    def _made_fronts(self, number: int) -> list[str]:
         numbers = range(number * self._ROW, (number + 1) * self._ROW)
         return [f"{(self._first + each * self._STEP) & 0xFFFF_FFFF:08x}" for each in numbers]
 
