@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -119,16 +119,19 @@ class Draw(msgspec.Struct, frozen=True, gc=False):
     `parts` are those of `draw_parts`; `at` is in seconds since the epoch, by the simulation's clock.
     """
 
+    name: ClassVar[str] = DRAW
+    event_id: ClassVar[None] = None  # nothing is committed
+
     parts: tuple[str, str, str, str]
     at: float
     request_id: str
 
-    def line(self, behind_front: str) -> str:
+    def line(self, behind_front: str) -> bytes:
         """Return the record and the line's end. The event's id is unique by what it has of the request's."""
         one, two, three, four = self.parts
         request_id = self.request_id
         front = request_id[:UUID_FRONT]
-        return f"{one}{moment(int(self.at))}{two}{request_id}{three}{front}{behind_front}{four}"
+        return f"{one}{moment(int(self.at))}{two}{request_id}{three}{front}{behind_front}{four}".encode()
 
 
 _PLACE: Final = "\ue000place\ue000"  # what no header can hold: they are read as Latin-1

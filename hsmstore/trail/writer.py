@@ -30,15 +30,13 @@ from hsmstore.trail.record import LOST, Draw, draw_parts, record
 
 log = logging.getLogger(__name__)
 
-PACE: Final = 0.1  # seconds between two looks at the queue, while there is little in it
-BUSY_PACE: Final = (
-    0.02  # the same where there was much: while lines are made, draws have to share the interpreter
-)
-MUCH: Final = 256  # records
+PACE: Final = 0.1  # seconds between two looks at the queue
+BUSY_PACE: Final = 0.02  # the same while calls come fast: draws share the interpreter with what makes lines
+FAST: Final = 2500  # calls a second
 QUEUE_MAX: Final = 100_000
 BATCH_MAX: Final = 256  # records that are made and written at a time
 FAILURE_PACE: Final = 1.0  # seconds until what failed is tried again
-HOUSEKEEPING: Final = 50  # looks at the queue between two at what is too old or too much
+HOUSEKEEPING: Final = 5.0  # seconds between two looks at what is too old or too much
 
 _ORIGIN: Final = "origin"  # the name of a file
 
@@ -99,7 +97,7 @@ class FileTrail:
         agent: bytes,
         key_store_id: str | None,
     ) -> None:
-        """Queue a draw, in three words: of those by one client little differs."""
+        """Queue a draw, in as little as its line can be made of: most calls are draws, and much alike."""
         if len(self.queue) >= QUEUE_MAX:
             self._lost += 1
             return
@@ -133,14 +131,15 @@ class FileTrail:
         self._files.close()
 
     def _run(self) -> None:
-        looks = 0
-        pace = PACE
-        while not self._stopping.wait(FAILURE_PACE if self._failing else pace):
-            pace = BUSY_PACE if len(self.queue) > MUCH else PACE
+        pace, untidied = PACE, HOUSEKEEPING
+        while not self._stopping.wait(pace):
+            calm = pace_after(len(self.queue), pace)
             self._guarded(self._drain)
-            if looks % HOUSEKEEPING == 0:
+            untidied += pace
+            if untidied >= HOUSEKEEPING:
                 self._guarded(self._tidy)
-            looks += 1
+                untidied = 0.0
+            pace = FAILURE_PACE if self._failing else calm
         self._guarded(self._drain)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -179,13 +178,10 @@ class FileTrail:
         committed: set[str] = set()
         for _ in range(min(BATCH_MAX, len(self.queue))):
             one = self.queue.popleft()
-            if isinstance(one, Draw):
-                lines.append(one.line(self._behind_front).encode())
-                continue
             try:
-                lines.append(one.json() + b"\n")
+                lines.append(one.line(self._behind_front))
             except Exception:
-                log.exception("%s of %s could not be recorded", one.seen.name, one.seen.request_id)
+                log.exception("%s of %s could not be recorded", one.name, one.request_id)
                 continue
             if one.event_id is not None:
                 committed.add(one.event_id)
@@ -208,6 +204,11 @@ class FileTrail:
         return record(seen, self.new_event_id(), additional={"count": count}) + b"\n"
 
 
+def pace_after(calls: int, seconds: float) -> float:
+    """Return how many seconds to wait for the next look, where so many calls have ended in the last."""
+    return BUSY_PACE if calls > FAST * seconds else PACE
+
+
 class _Recording:
     """One call, from its beginning to its line in the file."""
 
@@ -222,6 +223,16 @@ class _Recording:
     def __init__(self, trail: FileTrail, seen: Seen) -> None:
         self._trail = trail
         self.seen = seen
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return self.seen.name
+
+    @property
+    def request_id(self) -> str | None:
+        """The call's id; what KMS does by itself has none."""
+        return self.seen.request_id
 
     def about(self, store: KeyStore) -> None:
         """Say which key store the call is about."""
@@ -248,6 +259,10 @@ class _Recording:
         if error is not None:
             self._error = error
         self._trail.take(self)
+
+    def line(self, _: str) -> bytes:
+        """Return the record and the line's end."""
+        return self.json() + b"\n"
 
     def json(self) -> bytes:
         """Return the record as it stands."""

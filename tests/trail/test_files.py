@@ -10,8 +10,9 @@ import pytest
 
 from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
-from hsmstore.domain.identifiers import Scope
+from hsmstore.domain.identifiers import Scope, new_uuid
 from hsmstore.domain.ports import Unit
+from hsmstore.domain.principal import NOBODY
 from hsmstore.domain.trail import Recording, Seen
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
@@ -19,7 +20,7 @@ from hsmstore.system.clock import SystemClock
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.trail import writer
 from hsmstore.trail.files import Retention, TrailFiles, trail_files, whole_lines
-from hsmstore.trail.writer import FileTrail, open_trail
+from hsmstore.trail.writer import BUSY_PACE, FAST, PACE, FileTrail, open_trail, pace_after
 from tests.registries import REGISTRIES
 from tests.trail.reading import Record, records
 
@@ -197,6 +198,24 @@ def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
     assert written[-1]["eventName"] == "RecordsLost"
     assert written[-1]["additionalEventData"] == {"count": 7}
     assert [one["eventName"] for one in written[:-1]].count("DeleteAlias") == 3
+
+
+def test_a_line_that_cannot_be_made_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A record beyond the calendar is told of in the log; those before and behind it are written."""
+    ids = [new_uuid(number) for number in range(3)]
+    with _registry(tmp_path) as registry, closing(_opened(tmp_path / "trail", registry)) as trail:
+        for at, request_id in zip((0.0, 1e15, 1.0), ids, strict=True):
+            trail.drawn(
+                at, request_id, scope=SCOPE, caller=NOBODY, source="127.0.0.1", agent=b"", key_store_id=None
+            )
+    assert [one["requestID"] for one in _written(tmp_path / "trail")] == [ids[0], ids[2]]
+    assert f"GenerateRandom of {ids[1]} could not be recorded" in caplog.text
+
+
+@pytest.mark.parametrize(("calls_a_second", "pace"), [(0, PACE), (FAST - 50, PACE), (FAST + 50, BUSY_PACE)])
+def test_how_often_it_writes(calls_a_second: int, pace: float) -> None:
+    """It is the rate of the calls that counts, not how many the last wait has let come together."""
+    assert {pace_after(round(calls_a_second * waited), waited) for waited in (PACE, BUSY_PACE, 1.0)} == {pace}
 
 
 def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:
