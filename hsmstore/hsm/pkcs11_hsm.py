@@ -66,6 +66,7 @@ class Pkcs11Hsm:
         self._calling = calling
         self._span: Calling = calling or nullcontext
         self._silent_until: dict[str, float] = {}
+        self._sessions: set[Session] = set()
         self._elsewhere = SessionsElsewhere()
 
     def makes_tokens(self, profile: str | None) -> bool:
@@ -182,7 +183,8 @@ class Pkcs11Hsm:
 
         """
         try:
-            return self._connect(cluster, password, Term(lease, self._monotonic, self._failed))
+            term = Term(lease, self._monotonic, self._failed, self._sessions)
+            return self._connect(cluster, password, term)
         except ConnectFailed as error:
             if isinstance(error.__cause__, pkcs11.PKCS11Error):
                 self._failed(name_of(error.__cause__))

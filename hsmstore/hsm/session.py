@@ -24,6 +24,9 @@ Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
 LOOK_INTERVAL: Final = 0.001  # seconds; a look at a file costs as much as a draw
+LOOKS_MAX: Final = (
+    2000  # a second, of all sessions: of a hundred that are drawn from in turn none would skip one
+)
 PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a draw does
 SELF_TEST_LENGTH: Final = 32  # bytes
 
@@ -31,12 +34,14 @@ SELF_TEST_LENGTH: Final = 32  # bytes
 class Term(NamedTuple):
     """How long a session may be drawn from: no longer than the lease, by a clock whose seconds only grow.
 
-    `failed` is told the name of each CKR that a call ends in.
+    `failed` is told the name of each CKR that a call ends in. `sessions` are all that are open: each adds
+    itself, and is gone from them when it is closed.
     """
 
     lease: Lease
     monotonic: Callable[[], float]
     failed: Callable[[str], None]
+    sessions: set["Session"]
 
 
 class Session:
@@ -71,9 +76,11 @@ class Session:
         self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
-        self._lease, self._monotonic, self._failed = term
+        self._lease, self._monotonic, self._failed, self._sessions = term
         self._probe_due = self._monotonic() + PROBE_INTERVAL
         self._look_due = 0.0
+        self._sessions.add(self)
+        held.callback(self._sessions.discard, self)
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
 
     def draw(self, length: int) -> bytes:
@@ -269,7 +276,8 @@ class Session:
         if now >= self._probe_due:
             _require_kmsuser(self._slot.get_token())
             self._probe_due = now + PROBE_INTERVAL
-        self._look_due = min(now + LOOK_INTERVAL, lease_end)
+        interval = max(LOOK_INTERVAL, len(self._sessions) / LOOKS_MAX)
+        self._look_due = min(now + interval, lease_end)
 
 
 def _require_kmsuser(token: pkcs11.Token) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hsmstore.domain.lease import Lease
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmUnavailable
+from hsmstore.hsm.session import LOOK_INTERVAL, LOOKS_MAX
 from tests.hsm.conftest import OTHER_CLUSTER_ID, PASSWORD, Bench, pause
 
 
@@ -30,6 +31,29 @@ def test_a_token_that_is_deleted_while_connected(bench: Bench) -> None:
         connection.draw(8)
     moved.rename(token)
     assert connection.draw(8)
+
+
+def test_many_sessions_look_less_often(bench: Bench) -> None:
+    """All together look at their tokens so many times a second; who closes leaves more to the others."""
+    cluster, *others = (bench.create(f"cluster-{digit * 11}") for digit in "234567")
+    connection, *rest = (bench.connect(each) for each in (cluster, *others))
+    interval = 6 / LOOKS_MAX
+    assert connection.draw(8)
+    token = bench.token_object(cluster).parent
+    moved = token.rename(bench.directory / "moved")
+    bench.ticker.seconds += interval * 0.99
+    assert connection.draw(8)
+    bench.ticker.seconds += interval * 0.02
+    with pytest.raises(HsmUnavailable, match="token is gone"):
+        connection.draw(8)
+    moved.rename(token)
+    for other in rest:
+        other.close()
+    assert connection.draw(8)
+    token.rename(moved)
+    bench.ticker.seconds += LOOK_INTERVAL * 1.01
+    with pytest.raises(HsmUnavailable, match="token is gone"):
+        connection.draw(8)
 
 
 def test_a_token_that_is_emptied_while_connected(bench: Bench) -> None:
