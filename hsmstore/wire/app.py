@@ -83,12 +83,15 @@ class KmsApplication:
 
     def begin(self, request: Request) -> HttpResponse | Work:
         """Answer what waits for nothing; return the rest as work."""
-        # Python 3.11 would look for a method first if what an attribute holds were called at once.
+        # Where a callable that an attribute holds is called at once, Python 3.11 looks for a method, in vain.
+        # On the way of a draw it is therefore taken from the attribute first.
         turns_away, new_request_id = self._turns_away, self._new_request_id
         turned_away = turns_away(request.headers)
         if turned_away is not None:
             return self._turn_away(turned_away, request)
         if not _is_awsjson(request):
+            if request.target.startswith(MANAGEMENT_PREFIX):
+                return self._manage(request)
             return self._begin_another(request)
         request_id = new_request_id()
         try:
@@ -133,11 +136,15 @@ class KmsApplication:
             return Work(partial(self._forward, self._elsewhere, request, request_id))
         return self._refused_early(error, request_id, request)
 
+    def _manage(self, request: Request) -> Work:
+        reserved = not request.target.startswith(CONSOLE_CALLS)
+        return Work(partial(wsgi.run, self._management, request), reserved=reserved)
+
     def _begin_another(self, request: Request) -> HttpResponse | Work:
-        """Manage, say who calls, send on what is no awsJson1.1, or refuse it: measured on another service."""
-        if request.target.startswith(MANAGEMENT_PREFIX):
-            reserved = not request.target.startswith(CONSOLE_CALLS)
-            return Work(partial(wsgi.run, self._management, request), reserved=reserved)
+        """Say who calls, as STS does; else send on what is no awsJson1.1, or refuse it.
+
+        The refusal was recorded from another service of AWS.
+        """
         request_id = self._new_request_id()
         if sts.is_sts(request) and (self._elsewhere is None or self._identification.knows(request)):
             return Work(partial(self._answer_sts, request, request_id))

@@ -130,9 +130,13 @@ def test_remembered_hosts_are_few() -> None:
         ("\xff" * 10_000, True),
     ],
 )
-def test_origin(origin: str, *, refused: bool) -> None:
-    """A page may call the server that it came from, and no other."""
-    refusal = Door().refusal({b"host": b"localhost:4599", b"origin": origin.encode("latin-1")})
+@pytest.mark.parametrize("known", [False, True])
+def test_origin(origin: str, *, refused: bool, known: bool) -> None:
+    """A page may call the server that it came from, and no other, by whatever name has been let in before."""
+    door, host = Door(), {b"host": b"localhost:4599"}
+    if known:
+        assert door.refusal(host) is None
+    refusal = door.refusal({**host, b"origin": origin.encode("latin-1")})
     assert isinstance(refusal, OriginNotAllowedException) is refused
 
 
