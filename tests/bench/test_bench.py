@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from bench import plot
 from bench.record import Record
 from bench.section import Bar, Verdict
+from bench.steps import STEPS, rows
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,6 +43,30 @@ def test_who_calls_and_what_is_recorded(tmp_path: Path) -> None:
             line for line in done.stdout.splitlines() if line.startswith(f"| {bar}: CPU of a draw over")
         ]
         assert "not measured" not in row
+
+
+def test_steps(tmp_path: Path) -> None:
+    """Every step of a draw can be taken, and what they are told to take makes the table's rows."""
+    for name in ("plain", "kept"):
+        (tmp_path / name).mkdir(mode=0o700)
+    command = [
+        sys.executable,
+        "-m",
+        "bench.stepping",
+        str(tmp_path),
+        '{"X-Amz-Target": "TrentService.GenerateRandom", "Content-Type": "application/x-amz-json-1.1"}',
+    ]
+    done = subprocess.run(
+        command,
+        input="".join(f"{step} 2\n" for step in STEPS),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.split() == ["done"] * len(STEPS), done.stderr
+    figures = rows(dict.fromkeys(STEPS, 10.0) | {"HTTP": 100.0, "KMS": 50.0, "recorded": 70.0})
+    assert (figures["the trail, and its thread"], figures["all"]) == (20.0, 90.0 + 50.0 - 40.0 + 20.0)
 
 
 def test_a_promise_of_nothing_is_drawn() -> None:
