@@ -52,7 +52,12 @@ BARS: Final = (
         most=0.7,
         floor=1.0,
     ),
-    Bar("RSS after load, MB", value(HSMSTORE, "RSS after load, MB"), most=100, floor=150),
+    Bar(
+        "RSS after load with one store connected, MB; each further one takes about 1",
+        value(HSMSTORE, "RSS after load, MB"),
+        most=100,
+        floor=150,
+    ),
 )
 
 

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from bench import plot
-from bench.record import Record
-from bench.section import Bar, Verdict
+import pytest
+
+from bench import plot, record, report
+from bench.record import Measured, Record
+from bench.section import Bar, Section, Verdict, value
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -50,3 +52,51 @@ def test_a_promise_of_nothing_is_drawn() -> None:
     picture = ET.fromstring(plot.picture(Record(), [Verdict(errors, [0.0]), Verdict(errors, [1.0])]))  # noqa: S314  # our own
     assert len(picture.findall(f"{SVG}circle[@class='kept']")) == 1
     assert len(picture.findall(f"{SVG}polygon[@class='short']")) == 1
+
+
+def section(name: str, bar: Bar) -> Section:
+    """Return a section that is there to be shown."""
+    return Section(name, name.capitalize(), "What it is.", lambda _: iter(()), lambda _: 0.0, (bar,))  # type: ignore[arg-type,return-value]  # not measured
+
+
+SHORT = Bar("draws/s", value("ours", "draws/s"), least=2, why="the token is slow.")
+SECTIONS = [section("first", SHORT), section("second", SHORT._replace(what="other draws/s"))]
+
+
+def measured(machine: str, revision: str, rate: float = 1.0) -> Measured:
+    """Return one round, as it was measured somewhere."""
+    return Measured([{"ours": {"draws/s": rate}}], "Rounds: 1.", {"CPU": machine}, revision)
+
+
+def test_what_is_of_one_revision_is_said_once() -> None:
+    """The page says so of one machine and revision for all; a promise that is missed has its reason."""
+    page = report.page(SECTIONS, Record({"first": measured("A", "f00"), "second": measured("A", "f00", 3)}))
+    assert "on one machine and of one revision, f00." in page
+    assert page.count("f00") == 1
+    assert "## The machine\n\n- CPU: A" in page
+    assert "- draws/s: the token is slow." in page
+    assert "- other draws/s:" not in page, "it is kept"
+    assert "docs/speed.md" in page
+
+
+@pytest.mark.parametrize(("machine", "revision"), [("A", "ba7"), ("B", "f00")])
+def test_what_differs_is_told_by_each(machine: str, revision: str) -> None:
+    """A section that was measured elsewhere, or of another revision, says so, and so do the others."""
+    kept = {"first": measured("A", "f00", 3), "second": measured(machine, revision, 3)}
+    page = report.page(SECTIONS, Record(kept))
+    assert "Not everything here was measured on one machine and of one revision" in page
+    assert page.count("Rounds: 1. On ") == 2
+    assert f"of revision {revision}." in page
+    assert page.count("\n- CPU: ") == len({"A", machine})
+    assert "docs/speed.md" not in page, "nothing falls short"
+
+
+def test_an_old_record_is_read(tmp_path: Path) -> None:
+    """At first one machine stood for all sections, and no revision was kept."""
+    old = {"machine": {"CPU": "A"}, "sections": {"first": {"rounds": [], "circumstances": "Rounds: 0."}}}
+    (tmp_path / record.FILE).write_text(json.dumps(old))
+    kept = record.read(tmp_path)
+    assert kept.sections["first"].machine == {"CPU": "A"}
+    assert "Not everything" in report.page(SECTIONS, kept), "nobody knows the revision"
+    record.keep(kept, tmp_path / "new")
+    assert record.read(tmp_path / "new") == kept
