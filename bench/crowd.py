@@ -50,7 +50,7 @@ class Size(NamedTuple):
 
 
 SIZES: Final = (Size(2, 1), Size(10, 1), Size(1000, 1), Size(10_000, 100))
-QUICK_SIZES: Final = (Size(2, 1), Size(1000, 10))
+QUICK_SIZES: Final = (Size(100, 3),)
 
 _DRAW: Final = "CPU per request, µs"
 _DESCRIBE: Final = "Describe, a page of at most 1,000, CPU ms"
@@ -111,7 +111,7 @@ class Crowd(NamedTuple):
 
     def measure(self, terms: Terms) -> Figures:
         """Measure everything once."""
-        load.wrk(self.port, self.draws, load.MANY, load.WARM_UP)
+        load.warm_up(terms, self.port, self.draws)
         figures = load.over_http(self.family, self.port, self.draws, load.MANY, terms.seconds)
         figures |= {
             _DESCRIBE: self._cpu(lambda: self.call("DescribeCustomKeyStores", Limit=PAGE)),

@@ -79,7 +79,7 @@ def measure(terms: Terms) -> Rounds:
             figures = {}
             for column, site in sites.items():
                 terms.say(column)
-                figures[column] = site.measure(terms.seconds)
+                figures[column] = site.measure(terms)
             yield figures
 
 
@@ -106,9 +106,10 @@ class Site(NamedTuple):
     owner: Family | None = None
     database: Database | None = None
 
-    def measure(self, seconds: float) -> Figures:
+    def measure(self, terms: Terms) -> Figures:
         """Draw, and tell what it took."""
-        load.wrk(self.port, self.draws, load.MANY, load.WARM_UP)
+        load.warm_up(terms, self.port, self.draws)
+        seconds = terms.seconds
         if self.database is None:
             return self._load(seconds)
         start, before = monotonic(), self.database.transactions()

@@ -20,11 +20,12 @@ from hsmstore.domain.lease import LEASE, RENEWALS, Leases
 from hsmstore.storage.registry import SqlRegistry
 
 SIZES: Final = (30, 100, 200)
-QUICK_SIZES: Final = (2, 4)
+QUICK_SIZES: Final = (3,)
 PERIOD: Final = LEASE / RENEWALS  # seconds
 CONNECTIONS_MAX: Final = 7  # of a replica
 SPARE: Final = 20  # connections of nobody's
 BETWEEN_CHANGES: Final = 0.1  # seconds
+CHANGES_LEAST: Final = 0.5  # seconds
 SETTLE_WITHIN: Final = 60.0  # seconds
 LOOK: Final = 0.005  # seconds between two looks whether it has
 SETUP: Final = 0.08  # seconds to begin a replica and to end it
@@ -61,7 +62,7 @@ def sections() -> list[Section]:
 
 def lasts(terms: Terms) -> float:
     """Tell about how many seconds it takes."""
-    each = _idle(terms) + 2 * PERIOD + max(1.0, terms.seconds) + GATES
+    each = 2 * _idle(terms) + max(CHANGES_LEAST, terms.seconds) + GATES
     return terms.rounds * (5 + SETUP * _sizes(terms)[-1] + each * len(_sizes(terms)))
 
 
@@ -113,10 +114,10 @@ class Crew:
     def measure(self, idle: float, seconds: float) -> Figures:
         """Measure everything once."""
         figures = self._doing_nothing(idle)
-        figures |= self._changes(max(1.0, seconds), figures[CPU_ROW])
+        figures |= self._changes(max(CHANGES_LEAST, seconds), figures[CPU_ROW])
         figures |= self._first_draws() | self._disconnect()
         figures["leases that have lapsed, of all"] = sum(replica.has_lapsed for replica in self._replicas)
-        return figures | self._serializable()
+        return figures | self._serializable(round(idle / PERIOD))
 
     def _doing_nothing(self, seconds: float) -> Figures:
         self._tally.leases.clear()
@@ -215,15 +216,15 @@ class Crew:
         with self._registry.reading() as unit:
             return unit.leases.is_held(self._drawn.id)
 
-    def _serializable(self) -> Figures:
-        """Renew and sweep twice, each time spread over a period, in transactions like others."""
+    def _serializable(self, periods: int) -> Figures:
+        """Renew and sweep once in each period, spread over it, in transactions like others."""
         self._database.one("ANALYZE replicas")  # as autovacuum does once in a while: the plan depends on it
         sent_back: list[Replica] = []
         start = monotonic()
 
         def keep(number: int) -> list[float]:
             replica, told = self._replicas[number], list[float]()
-            for due in (start + PERIOD * (time + number / len(self._replicas)) for time in (0, 1)):
+            for due in (start + PERIOD * (time + number / len(self._replicas)) for time in range(periods)):
                 sleep(max(0.0, due - monotonic()))
                 sent_back.extend([replica] * _serially(replica, _renew))
                 told.append(monotonic() - due)
