@@ -30,13 +30,14 @@ apart: it is what leases, notifications and the ticker cost, however many draws 
 per draw are those beyond what the same time costs without draws; each statement of a draw would be in
 one."""
 
-_CPU: Final = "CPU per request, µs"
+CPU: Final = "CPU per request, µs"
+OWNER: Final = "of it the token's owner's"
 _PER_DRAW: Final = "transactions per draw"
 
 BARS: Final = (
     Bar(
         "CPU per draw over PostgreSQL, times that over SQLite, same local module",
-        ratio(POSTGRESQL, SQLITE, _CPU),
+        ratio(POSTGRESQL, SQLITE, CPU),
         most=1.10,
     ),
     Bar(
@@ -46,7 +47,7 @@ BARS: Final = (
     ),
     Bar(
         "CPU per draw through p11-kit remoting over PostgreSQL, µs more than embedded",
-        difference(REMOTE, SQLITE, _CPU),
+        difference(REMOTE, SQLITE, CPU),
         most=60,
     ),
 )
@@ -130,7 +131,7 @@ class Site(NamedTuple):
         )
         if self.owner:
             each = owner / (figures["requests/s"] * load.whole(seconds)) * 1e6
-            figures |= {_CPU: figures[_CPU] + each, "of it the token's owner's": each}
+            figures |= {CPU: figures[CPU] + each, OWNER: each}
         if stored:
             figures["PostgreSQL's CPU meanwhile, ms a second"] = database * 1e3 / load.whole(seconds)
         return figures

@@ -24,18 +24,48 @@ QUICK_SIZES: Final = (3,)
 PERIOD: Final = LEASE / RENEWALS  # seconds
 CONNECTIONS_MAX: Final = 7  # of a replica
 SPARE: Final = 20  # connections of nobody's
-BETWEEN_CHANGES: Final = 0.1  # seconds
-CHANGES_LEAST: Final = 0.5  # seconds
+BETWEEN_CHANGES: Final = 0.05  # seconds
 SETTLE_WITHIN: Final = 60.0  # seconds
 LOOK: Final = 0.005  # seconds between two looks whether it has
 SETUP: Final = 0.08  # seconds to begin a replica and to end it
 GATES: Final = 5.0  # seconds of first draws and a disconnect
 
-RENEWALS_ROW: Final = "renewals/s"
-CPU_ROW: Final = "PostgreSQL's CPU, cores"
-WAL_ROW: Final = "WAL, kB/s"
-TRANSACTIONS_ROW: Final = "transactions/s"
-CONNECTIONS_ROW: Final = "connections"
+IDLE: Final = (
+    RENEWED := "renewals/s",
+    CPU := "PostgreSQL's CPU, cores",
+    CPU_EACH := "the same for each renewal, with all that goes along, ms",
+    WAL := "WAL, kB/s",
+    TRANSACTIONS := "transactions/s",
+    CONNECTIONS := "connections",
+    LEASES := "transaction on leases, median, ms",
+    LEASES_99 := "transaction on leases, 99 %, ms",
+    OWN_CPU := "CPU of all replicas, cores",
+    LAPSED := "leases that have lapsed",
+)
+PROPORTIONAL: Final = frozenset({RENEWED, CPU, WAL, TRANSACTIONS, CONNECTIONS})
+CHANGES: Final = (
+    HALF_HEARD := "a change, half have heard of it after, ms",
+    ALL_HEARD := "a change, all have heard of it after, ms",
+    HEARING := "a change, PostgreSQL's CPU for each who hears, µs",
+)
+FIRST_DRAWS: Final = (
+    HALF_DRAWN := "first draws, half after, ms",
+    ALL_DRAWN := "first draws, all after, ms",
+    DRAWS_SENT_BACK := "first draws, sent back, for each",
+    REFUSED := "first draws, refused",
+    CPU_DRAWING := "first draws, PostgreSQL's CPU for each, ms",
+)
+DISCONNECTS: Final = (
+    LET_GO := "disconnect, nobody holds it after, ms",
+    DISCONNECTED := "disconnect, DISCONNECTED after, ms",
+    DISCONNECTS_SENT_BACK := "disconnect, sent back, for each",
+)
+SERIALIZABLE: Final = (
+    RENEWALS_SENT_BACK := "renewals if SERIALIZABLE, sent back, for each",
+    RENEWAL := "renewals if SERIALIZABLE, median, ms",
+    RENEWAL_LONGEST := "renewals if SERIALIZABLE, the longest, ms",
+)
+"""The rows of the table, by what is done."""
 
 _CONNECTIONS: Final = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
@@ -62,7 +92,7 @@ def sections() -> list[Section]:
 
 def lasts(terms: Terms) -> float:
     """Tell about how many seconds it takes."""
-    each = 2 * _idle(terms) + max(CHANGES_LEAST, terms.seconds) + GATES
+    each = 3 * _seconds(terms) + GATES
     return terms.rounds * (5 + SETUP * _sizes(terms)[-1] + each * len(_sizes(terms)))
 
 
@@ -80,7 +110,7 @@ def measure(terms: Terms) -> Rounds:
                 terms.say(f"{column}: bringing them")
                 crew.grow(size)
                 terms.say(column)
-                figures[column] = crew.measure(_idle(terms), terms.seconds)
+                figures[column] = crew.measure(_seconds(terms))
         yield figures
 
 
@@ -88,7 +118,7 @@ def _sizes(terms: Terms) -> tuple[int, ...]:
     return QUICK_SIZES if terms.quick else SIZES
 
 
-def _idle(terms: Terms) -> float:
+def _seconds(terms: Terms) -> float:
     return PERIOD if terms.quick else LEASE
 
 
@@ -111,13 +141,13 @@ class Crew:
             running = replica_running(self._database.url, self._home, number, self._tally)
             self._replicas.append(self._stack.enter_context(running))
 
-    def measure(self, idle: float, seconds: float) -> Figures:
-        """Measure everything once."""
-        figures = self._doing_nothing(idle)
-        figures |= self._changes(max(CHANGES_LEAST, seconds), figures[CPU_ROW])
+    def measure(self, seconds: float) -> Figures:
+        """Measure everything once, for so long where it takes as long as one likes."""
+        figures = self._doing_nothing(seconds)
+        figures |= self._changes(seconds, figures[CPU])
         figures |= self._first_draws() | self._disconnect()
-        figures["leases that have lapsed, of all"] = sum(replica.has_lapsed for replica in self._replicas)
-        return figures | self._serializable(round(idle / PERIOD))
+        figures[LAPSED] = sum(replica.has_lapsed for replica in self._replicas)
+        return figures | self._serializable(round(seconds / PERIOD))
 
     def _doing_nothing(self, seconds: float) -> Figures:
         self._tally.leases.clear()
@@ -128,15 +158,15 @@ class Crew:
         )
         leases = list(self._tally.leases)
         return {
-            RENEWALS_ROW: len(leases) / 2 / length,
-            CPU_ROW: cpu / length,
-            "the same for each renewal, with all that goes along, ms": cpu / len(leases) * 2e3,
-            WAL_ROW: wal / length / 1e3,
-            TRANSACTIONS_ROW: transactions / length,
-            CONNECTIONS_ROW: float(self._database.one(_CONNECTIONS)),
-            "transaction on leases, median, ms": median(leases) * 1e3,
-            "transaction on leases, 99 %, ms": quantiles(leases, n=100)[-1] * 1e3,
-            "CPU of all replicas, cores": own / length,
+            RENEWED: len(leases) / 2 / length,
+            CPU: cpu / length,
+            CPU_EACH: cpu / len(leases) * 2e3,
+            WAL: wal / length / 1e3,
+            TRANSACTIONS: transactions / length,
+            CONNECTIONS: float(self._database.one(_CONNECTIONS)),
+            LEASES: median(leases) * 1e3,
+            LEASES_99: quantiles(leases, n=100)[-1] * 1e3,
+            OWN_CPU: own / length,
         }
 
     def _spent(self) -> tuple[float, ...]:
@@ -161,9 +191,9 @@ class Crew:
         cpu = self._database.cpu() - cpu - idle * (monotonic() - start)
         after = [[each[n] - at for each in heeded] for n, at in enumerate(changed)]
         return {
-            "a change, half have heard of it after, ms": median(map(median, after)) * 1e3,
-            "a change, all have heard of it after, ms": median(map(max, after)) * 1e3,
-            "a change, PostgreSQL's CPU for each who hears, µs": cpu / len(changed) / len(heeded) * 1e6,
+            HALF_HEARD: median(map(median, after)) * 1e3,
+            ALL_HEARD: median(map(max, after)) * 1e3,
+            HEARING: max(0.0, cpu) / len(changed) / len(heeded) * 1e6,
         }
 
     def _first_draws(self) -> Figures:
@@ -171,7 +201,7 @@ class Crew:
         self._replicas[0].connect(self._drawn.id)
         _wait(lambda: self._store().state is ConnectionState.CONNECTED)
         self._tally.sent_back.clear()
-        begun: list[float] = []
+        begun, cpu = list[float](), self._database.cpu()
         ready = threading.Barrier(len(self._replicas), action=lambda: begun.append(monotonic()))
 
         def draw(replica: Replica) -> float | None:
@@ -186,10 +216,11 @@ class Crew:
             told = list(pool.map(draw, self._replicas))
         drawn = [seconds for seconds in told if seconds is not None]
         return {
-            "first draws, half after, ms": median(drawn) * 1e3,
-            "first draws, all after, ms": max(drawn) * 1e3,
-            "first draws, sent back, for each": len(self._tally.sent_back) / len(told),
-            "first draws, refused": len(told) - len(drawn),
+            HALF_DRAWN: median(drawn) * 1e3,
+            ALL_DRAWN: max(drawn) * 1e3,
+            DRAWS_SENT_BACK: len(self._tally.sent_back) / len(told),
+            REFUSED: len(told) - len(drawn),
+            CPU_DRAWING: (self._database.cpu() - cpu) / len(told) * 1e3,
         }
 
     def _disconnect(self) -> Figures:
@@ -201,9 +232,9 @@ class Crew:
         let_go = monotonic()
         _wait(lambda: self._store().state is ConnectionState.DISCONNECTED)
         return {
-            "disconnect, nobody holds it after, ms": (let_go - begun) * 1e3,
-            "disconnect, DISCONNECTED after, ms": (monotonic() - begun) * 1e3,
-            "disconnect, sent back, for each": len(self._tally.sent_back) / len(self._replicas),
+            LET_GO: (let_go - begun) * 1e3,
+            DISCONNECTED: (monotonic() - begun) * 1e3,
+            DISCONNECTS_SENT_BACK: len(self._tally.sent_back) / len(self._replicas),
         }
 
     def _store(self) -> KeyStore:
@@ -234,9 +265,9 @@ class Crew:
         with ThreadPoolExecutor(len(self._replicas)) as pool:
             renewed = [told for each in pool.map(keep, range(len(self._replicas))) for told in each]
         return {
-            "renewals if SERIALIZABLE, sent back, for each": len(sent_back) / len(renewed),
-            "renewals if SERIALIZABLE, median, ms": median(renewed) * 1e3,
-            "renewals if SERIALIZABLE, the longest, ms": max(renewed) * 1e3,
+            RENEWALS_SENT_BACK: len(sent_back) / len(renewed),
+            RENEWAL: median(renewed) * 1e3,
+            RENEWAL_LONGEST: max(renewed) * 1e3,
         }
 
 
