@@ -58,7 +58,7 @@ def main(command: Sequence[str]) -> int:
         print(f"{name} could not be measured: see above", file=sys.stderr)
     if not arguments.only:
         left = ", ".join(one.name for one in sections if not one.by_default)
-        print(f"not measured, since it takes long: {left}; `make endurance` does", file=sys.stderr)
+        print(f"left out: {left} (--only NAME; the long run is `make endurance`)", file=sys.stderr)
     return 1 if failed else 0
 
 
