@@ -60,7 +60,7 @@ dist: setup ## build the wheel and the source distribution into dist/
 sbom: setup ## write the bill of materials of a server into dist/ (CycloneDX)
 	@$(BIN)/python deploy/sbom.py
 
-bench: setup-tests ## measure
+bench: setup-tests ## measure all but the long run, which is endurance's
 	@$(BIN)/python -m bench $(ARGS)
 
 endurance: setup-tests ## the long runs, at their full length

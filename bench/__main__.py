@@ -56,6 +56,9 @@ def main(command: Sequence[str]) -> int:
     print(report.page(sections, kept))
     for name in failed:
         print(f"{name} could not be measured: see above", file=sys.stderr)
+    if not arguments.only:
+        left = ", ".join(one.name for one in sections if not one.by_default)
+        print(f"left out: {left} (--only NAME; the long run is `make endurance`)", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -79,6 +82,7 @@ def _sections() -> list[Section]:
 def _measured(sections: Sequence[Section], arguments: argparse.Namespace) -> tuple[Record, list[str]]:
     """Measure the sections; return the record with them, and the names of those that failed."""
     kept = record.read(arguments.to) if arguments.to else Record()
+    described, revision = machine.description(), machine.revision()
     with tempfile.TemporaryDirectory(prefix="hsmstore-bench-") as directory:
         terms = {one.name: _terms(arguments, Path(directory) / one.name) for one in sections}
         progress = Progress({one.name: one.lasts(terms[one.name]) for one in sections})
@@ -92,9 +96,8 @@ def _measured(sections: Sequence[Section], arguments: argparse.Namespace) -> tup
                 failed.append(section.name)
                 continue
             circumstances = _circumstances(arguments, len(rounds), before)
-            kept.sections[section.name] = Measured(rounds, circumstances)
+            kept.sections[section.name] = Measured(rounds, circumstances, described, revision)
     progress.end()
-    kept.machine = machine.description()
     return kept, failed
 
 

@@ -44,11 +44,12 @@ class Database:
         return nanoseconds / 1e9
 
     def one(self, statement: LiteralString) -> Any:
-        """Return the one value that the statement yields."""
+        """Return the one value that the statement yields, or None where it yields nothing."""
         with psycopg.connect(
             host="127.0.0.1", port=self._port, user=_USER, dbname="postgres", autocommit=True
         ) as connection:
-            row = connection.execute(statement).fetchone()
+            cursor = connection.execute(statement)
+            row = cursor.fetchone() if cursor.description else None
         return None if row is None else row[0]
 
 

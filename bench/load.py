@@ -11,7 +11,7 @@ from typing import Any, Final
 from bench import client
 from bench.client import Request
 from bench.processes import Family, monotonic
-from bench.section import Figures
+from bench.section import Figures, Terms
 
 WARM_UP: Final = 1.0  # seconds
 MANY: Final = 64  # connections
@@ -39,6 +39,12 @@ function request()
   return requests[last]
 end
 """
+
+
+def warm_up(terms: Terms, port: int, lua: Path, connections: int = MANY) -> None:
+    """Load for a while that nobody measures; a look does without."""
+    if not terms.quick:
+        wrk(port, lua, connections, WARM_UP)
 
 
 def require_wrk() -> None:

@@ -23,6 +23,7 @@ from bench.servers import (
 
 DRAWING: Final = 4  # connections
 REGISTERED: Final = 200  # key stores, for Describe to tell of
+QUICK_REGISTERED: Final = 20
 ALONE: Final = "alone"
 BESIDE: Final = "beside slow calls"
 ELSEWHERE: Final = "slow calls go elsewhere"
@@ -57,7 +58,7 @@ def measure(terms: Terms) -> Rounds:
     """Set two servers up, then measure in turn."""
     terms.say("setting up")
     with set_up(terms, "own") as own, set_up(terms, "other") as other:
-        load.wrk(own.port, own.draws, DRAWING, load.WARM_UP)
+        load.warm_up(terms, own.port, own.draws, DRAWING)
         for _ in range(terms.rounds):
             figures = {}
             for column, disturbed in ((ALONE, None), (BESIDE, own), (ELSEWHERE, other)):
@@ -69,12 +70,13 @@ def measure(terms: Terms) -> Rounds:
 @contextmanager
 def set_up(terms: Terms, name: str) -> Iterator[Scene]:
     """Serve a connected key store, and others, for as long as the context lasts."""
-    command = serve_command(terms.directory / name, terms.threads, "--key-store-quota", str(REGISTERED + 9))
+    registered = QUICK_REGISTERED if terms.quick else REGISTERED
+    command = serve_command(terms.directory / name, terms.threads, "--key-store-quota", str(registered + 9))
     with serving(command, terms.directory / f"{name}.log") as (port, program, _):
         request = client.generate_random(port, connected_key_store(port))
         with closing(Caller(port)) as call:
             spare = new_key_store(call, "spare", new_cluster(port))
-            for number in range(REGISTERED - 2):
+            for number in range(registered - 2):
                 new_external_store(call, f"external-{number}")
         yield Scene(port, program, load.script([request], terms.directory / f"{name}.lua"), spare)
 

@@ -52,7 +52,12 @@ BARS: Final = (
         most=0.7,
         floor=1.0,
     ),
-    Bar("RSS after load, MB", value(HSMSTORE, "RSS after load, MB"), most=100, floor=150),
+    Bar(
+        "RSS after load with one store connected, MB; each further one takes about 1",
+        value(HSMSTORE, "RSS after load, MB"),
+        most=100,
+        floor=150,
+    ),
 )
 
 
@@ -136,7 +141,7 @@ def _of_a_peer(
 
 def _loads(terms: Terms, family: Family | None, port: int, lua: Path) -> Figures:
     """Load with one connection and with many."""
-    load.wrk(port, lua, load.MANY, load.WARM_UP)
+    load.warm_up(terms, port, lua)
     one = load.over_http(family, port, lua, 1, terms.seconds)
     many = load.over_http(family, port, lua, load.MANY, terms.seconds)
     return load.named(one, "1 connection") | load.named(many, "64 connections")

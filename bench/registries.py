@@ -30,13 +30,14 @@ apart: it is what leases, notifications and the ticker cost, however many draws 
 per draw are those beyond what the same time costs without draws; each statement of a draw would be in
 one."""
 
-_CPU: Final = "CPU per request, µs"
+CPU: Final = "CPU per request, µs"
+OWNER: Final = "of it the token's owner's"
 _PER_DRAW: Final = "transactions per draw"
 
 BARS: Final = (
     Bar(
         "CPU per draw over PostgreSQL, times that over SQLite, same local module",
-        ratio(POSTGRESQL, SQLITE, _CPU),
+        ratio(POSTGRESQL, SQLITE, CPU),
         most=1.10,
     ),
     Bar(
@@ -46,7 +47,7 @@ BARS: Final = (
     ),
     Bar(
         "CPU per draw through p11-kit remoting over PostgreSQL, µs more than embedded",
-        difference(REMOTE, SQLITE, _CPU),
+        difference(REMOTE, SQLITE, CPU),
         most=60,
     ),
 )
@@ -79,7 +80,7 @@ def measure(terms: Terms) -> Rounds:
             figures = {}
             for column, site in sites.items():
                 terms.say(column)
-                figures[column] = site.measure(terms.seconds)
+                figures[column] = site.measure(terms)
             yield figures
 
 
@@ -106,9 +107,10 @@ class Site(NamedTuple):
     owner: Family | None = None
     database: Database | None = None
 
-    def measure(self, seconds: float) -> Figures:
+    def measure(self, terms: Terms) -> Figures:
         """Draw, and tell what it took."""
-        load.wrk(self.port, self.draws, load.MANY, load.WARM_UP)
+        load.warm_up(terms, self.port, self.draws)
+        seconds = terms.seconds
         if self.database is None:
             return self._load(seconds)
         start, before = monotonic(), self.database.transactions()
@@ -129,7 +131,7 @@ class Site(NamedTuple):
         )
         if self.owner:
             each = owner / (figures["requests/s"] * load.whole(seconds)) * 1e6
-            figures |= {_CPU: figures[_CPU] + each, "of it the token's owner's": each}
+            figures |= {CPU: figures[CPU] + each, OWNER: each}
         if stored:
             figures["PostgreSQL's CPU meanwhile, ms a second"] = database * 1e3 / load.whole(seconds)
         return figures

@@ -34,7 +34,7 @@ class Bar(NamedTuple):
     """Something promised: what, the figure of one round, and where the median of the rounds must lie.
 
     `figure` raises KeyError for a round that did not measure it. `floor` is the promise that came first and
-    is easier to keep.
+    is easier to keep. `why` is told where the promise is not kept.
     """
 
     what: str
@@ -42,6 +42,7 @@ class Bar(NamedTuple):
     least: float | None = None
     most: float | None = None
     floor: float | None = None
+    why: str = ""
 
     def holds(self, value: float, limit: float | None = None) -> bool:
         """Tell whether `value` keeps the promise, or another limit in its place."""

@@ -2,6 +2,7 @@
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+  in replicas.md and scaling.md, too, where they are measured.py's;
 - management.md, errors.md and limits.md, which are reference.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - fidelity.md and differences.md from the evidence markers of tests/wire. They are read, not imported: the
@@ -22,6 +23,7 @@ from typing import Final, NamedTuple
 
 from docs.drawing import states
 from docs.manual import manual
+from docs.measured import changes, draw, idle, remoting, serializable
 from docs.reference import errors, limits, management
 from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
@@ -34,6 +36,8 @@ WIRE: Final = ROOT / "tests" / "wire"
 README: Final = ROOT / "README.md"
 OBSERVABILITY: Final = ROOT / "docs" / "observability.md"
 WORKS_WITH: Final = ROOT / "docs" / "works-with.md"
+REPLICAS: Final = ROOT / "docs" / "replicas.md"
+SCALING: Final = ROOT / "docs" / "scaling.md"
 LOCKS: Final = (
     ROOT / "tests" / "testing" / "aiobotocore.lock",
     ROOT / "requirements.lock",
@@ -210,6 +214,17 @@ def works_with() -> str:
     return _renewed(WORKS_WITH, {"clients": clients})
 
 
+def replicas() -> str:
+    """Return the page about replicas with its figure made anew."""
+    return _renewed(REPLICAS, {"remoting": remoting})
+
+
+def scaling() -> str:
+    """Return the page about a thousand replicas with its figures made anew."""
+    parts = {"draw": draw, "idle": idle, "serializable": serializable, "changes": changes}
+    return _renewed(SCALING, parts)
+
+
 def _renewed(page: Path, parts: Mapping[str, Callable[[], str]]) -> str:
     text = page.read_text(encoding="utf-8")
     for name, part in parts.items():
@@ -319,6 +334,8 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
     OBSERVABILITY: observability,
     WORKS_WITH: works_with,
+    REPLICAS: replicas,
+    SCALING: scaling,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "states.svg": states,
     ROOT / "docs" / "management.md": management,

@@ -5,6 +5,7 @@ it is idempotent, and what it finds interrupted it takes up where the registry s
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from hsmstore.domain.checkpoints import Checkpoint
@@ -67,10 +68,15 @@ def find(world: World, scope: Scope, key_store_id: str) -> KeyStore:
 
 
 def settle(world: World) -> bool:
-    """Make a fact of everything that is due, and tell whether that went well; one failure stops no other."""
+    """Make a fact of every store that is due, and tell whether that went well."""
     now = world.clock.now()
     with world.registry.reading() as unit:
         due = unit.due_key_stores(now)
+    return settle_stores(world, due, now)
+
+
+def settle_stores(world: World, due: Iterable[KeyStore], now: float) -> bool:
+    """Make a fact of each store that was due at `now`, and tell whether all went well; none stops another."""
     failed = [store for store in due if not _settle_alone(world, store, now)]
     return not failed
 

@@ -1,11 +1,17 @@
 """Making a fact of everything that is due: of key stores first, then of keys."""
 
-from hsmstore.service import lifecycle
 from hsmstore.service.keys.material import settle_keys
+from hsmstore.service.lifecycle import settle_stores
 from hsmstore.service.world import World
 
 
 def settle(world: World) -> bool:
-    """Settle what is due, and tell whether that went well; one failure stops no other."""
-    stores_went_well = lifecycle.settle(world)
-    return settle_keys(world) and stores_went_well
+    """Settle what is due, and tell whether that went well; one failure stops no other.
+
+    It is done on every tick of every replica, and mostly nothing is due: so one transaction looks for both.
+    """
+    now = world.clock.now()
+    with world.registry.reading() as unit:
+        stores, keys = unit.due_key_stores(now), unit.due_keys(now)
+    stores_went_well = settle_stores(world, stores, now)
+    return settle_keys(world, keys) and stores_went_well

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import record
+from bench.record import Measured, Record
+from bench.replicas import CPU, HEARING
 from docs.generate import PAGES, ROOT, differences, fidelity, read_tests
+from docs.measured import MISSING, changes, draw, idle
 
 WIRE = ROOT / "tests" / "wire"
 
@@ -23,6 +27,22 @@ def test_evidence_can_be_read() -> None:
     """The generator sees one marker on each test, as the collection does."""
     tests = [test for path in WIRE.rglob("test_*.py") for test in read_tests(path)]
     assert [test.place for test in tests if len(test.evidence) != 1] == []
+
+
+def test_figures_come_from_the_record(tmp_path: Path) -> None:
+    """Medians are shown, and what is proportional to the replicas is reckoned for a thousand."""
+    rounds = [{"30 replicas": {CPU: 0.1 * n}, "200 replicas": {CPU: n, HEARING: 10.0 * n}} for n in (1, 9, 2)]
+    remote = {
+        "PostgreSQL, p11-kit remoting": {"CPU per request, µs": 75.0, "of it the token's owner's": 25.0}
+    }
+    sections = {"replicas": Measured(rounds, ""), "registries": Measured([remote], "")}
+    record.keep(Record(sections), tmp_path)
+    assert f"| {CPU} | 0.2 | 2 | 10 |" in idle(tmp_path).splitlines()
+    assert "1,000 replicas hear of takes 20 ms" in changes(tmp_path)
+    assert "| so a core of replicas serves | 20,000 draws/s |" in draw(tmp_path)
+    assert "| and a core of the token's owner | 40,000 draws/s |" in draw(tmp_path)
+    assert "| so a core serves | - |" in draw(tmp_path), "the hot path was not measured"
+    assert idle(tmp_path / "nowhere") == changes(tmp_path / "nowhere") == MISSING
 
 
 SAMPLE = '''

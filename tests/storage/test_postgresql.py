@@ -215,6 +215,30 @@ def test_a_lock_that_is_kept_is_a_conflict(postgres: Postgres, monkeypatch: pyte
             unit.add_key_store(store())
 
 
+def test_a_database_that_grants_no_lock(postgres: Postgres) -> None:
+    """Who was sent back, and cannot have the tables to itself the next time, writes all the same."""
+    url = postgres.new_database()
+    upgrade(url)
+    postgres.execute("CREATE USER unlocking PASSWORD 'unlocking'")
+    for right in (
+        "GRANT ALL ON key_stores, clusters, hsms, subnets TO unlocking",
+        "GRANT SELECT ON kms_keys TO unlocking",  # which is not enough to lock it
+    ):
+        postgres.execute(right, url=url)
+    with closing(SqlRegistry(url.replace(OWNER, "unlocking:unlocking"))) as registry:
+        with registry.writing() as unit:
+            unit.add_key_store(store(1))
+        with pytest.raises(Conflict), registry.writing() as unit:
+            unit.add_key_store(store(1))
+        with registry.writing() as unit:
+            unit.add_key_store(store(2))
+        with registry.reading() as unit:
+            assert unit.key_stores(SCOPE) == [store(1), store(2)]
+    assert postgres.log.count("permission denied for table kms_keys") == 1, "once, after the Conflict"
+    postgres.drop_database(url)
+    postgres.execute("DROP USER unlocking")
+
+
 def test_a_statement_that_takes_too_long_is_ended(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
