@@ -12,10 +12,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 import hsmstore.testing
-import hsmstore.testing.decorating
 from hsmstore.settings import BadSetting
 from hsmstore.simulator import Refused, Simulator
-from hsmstore.testing import Simulation, simulated, simulator
+from hsmstore.testing import Simulation, simulator
 
 # The fixtures, from the entry point under which pytest finds them.
 
@@ -190,23 +189,7 @@ def test_wrong_option() -> None:
         pass
 
 
-# Decorated.
-
-
-class Decorated(unittest.TestCase):
-    """A test case that pytest runs as well as unittest."""
-
-    @simulated
-    def test_method(self, sim: Simulation) -> None:
-        """A method gets the simulator, and boto3 reaches it."""
-        answer = boto3.client("kms").describe_custom_key_stores(CustomKeyStoreId=sim.store)
-        assert len(answer["CustomKeyStores"]) == 1
-
-    @simulated(account="444455556666")
-    def test_options(self, sim: Simulation) -> None:
-        """Options go to the simulator."""
-        assert boto3.client("sts").get_caller_identity()["Account"] == "444455556666"
-        assert sim.key_stores() == []
+# Without pytest.
 
 
 class InContext(unittest.TestCase):
@@ -221,20 +204,10 @@ class InContext(unittest.TestCase):
         assert len(self.sim.random(7, self.sim.store)) == 7
 
 
-class Waiting(unittest.IsolatedAsyncioTestCase):
-    """A test case of coroutines."""
-
-    @simulated
-    async def test_coroutine(self, sim: Simulation) -> None:
-        """The simulator lives until the coroutine has ended."""
-        assert len(sim.random(3)) == 3
-
-
-@pytest.mark.parametrize("module", [hsmstore.testing, hsmstore.testing.decorating])
-def test_examples(module: Any) -> None:
-    """The examples in the docstrings are true."""
+def test_examples() -> None:
+    """The examples in the docstring are true."""
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    result = doctest.testmod(module, optionflags=flags)
+    result = doctest.testmod(hsmstore.testing, optionflags=flags)
     assert result.attempted > 2
     assert result.failed == 0
 
