@@ -54,6 +54,6 @@ def hsmstore_endpoint(hsmstore: "Simulation") -> str:
 
 @pytest.fixture
 def hsmstore_boto3(hsmstore: "Simulation") -> Iterator[None]:
-    """Let every `boto3.client("kms")` of the test and of what it tests reach the test's simulator."""
+    """Let every `boto3.client("kms")`, and every session made in the test, reach the test's simulator."""
     with hsmstore.as_default():
         yield

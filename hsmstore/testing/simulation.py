@@ -72,6 +72,8 @@ class Simulation(Controls):
         self.directory: Final = directory
         self._world, self._application, self._served = parts
         self._until = until
+        self._has_ended = False
+        until.callback(self._end)
         self._making = threading.RLock()
 
     @property
@@ -118,14 +120,27 @@ class Simulation(Controls):
         clients.attach(clients.Wire(self.answer, self._world.clock), client_or_session)
 
     def as_default(self) -> AbstractContextManager[None]:
-        """Let every `boto3.client("kms")` in the context reach this simulator, wherever it is called."""
+        """Let every `boto3.client("kms")` in the context reach this simulator, wherever it is called.
+
+        So do the clients of every session of boto3's or botocore's that is made in the context, and stay with
+        this simulator. A client or a session that has been made before is wired by `attach`.
+        """
         clients = _clients()
         wire = clients.Wire(self.answer, self._world.clock)
         session: AbstractContextManager[None] = clients.as_default(wire, self._world.home.region)
         return session
 
     def answer(self, request: Request) -> Response | None:
-        """Serve one request, in the thread that asks; None is a connection closed without an answer."""
+        """Serve one request, in the thread that asks; None is a connection closed without an answer.
+
+        Raises:
+            RuntimeError: the simulator has ended.
+
+        """
+        if self._has_ended:
+            raise RuntimeError(
+                "this simulator has ended with its test; make the client in the test that uses it"
+            )
         if request.body is not None and len(request.body) > REQUEST_BODY_MAX:
             request = msgspec.structs.replace(request, body=None)
         begun = self._application.begin(request)
@@ -141,6 +156,9 @@ class Simulation(Controls):
         if response is None:
             raise ConnectionResetError("the connection was closed without an answer")
         return response.status, response.body
+
+    def _end(self) -> None:
+        self._has_ended = True
 
     @cached_property
     def _cluster(self) -> Cluster:

@@ -99,21 +99,6 @@ def test_endpoint_is_the_same_simulator(hsmstore: Simulation, key_store: str, hs
 # boto3, wired.
 
 
-@pytest.mark.usefixtures("hsmstore_boto3")
-def test_default_session(key_store: str) -> None:
-    """Code that makes its own client reaches the test's simulator, and STS says who calls."""
-    assert boto3.client("kms").generate_random(NumberOfBytes=8, CustomKeyStoreId=key_store)
-    assert boto3.client("sts").get_caller_identity()["Account"] == "000000000000"
-
-
-def test_default_session_comes_back(hsmstore: Simulation) -> None:
-    """After the context boto3 is as before."""
-    before = boto3.DEFAULT_SESSION
-    with hsmstore.as_default():
-        assert boto3.DEFAULT_SESSION is not before
-    assert boto3.DEFAULT_SESSION is before
-
-
 KEYS = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
 
 
