@@ -21,6 +21,7 @@ from hsmstore.domain.door import ANY, Door, Guard
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.ports import Entropy
 from hsmstore.domain.tally import Tally
+from hsmstore.hsm.profile import load_profile
 from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import load
@@ -71,6 +72,7 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
 
     """
     settings = _settings(directory, options)
+    _require_module(settings.pkcs11_profile, settings.pkcs11_module)
     entropy = SystemEntropy()
     tally = Tally(PROMPT)
     with ExitStack() as made:
@@ -98,6 +100,12 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
         finally:
             world.faults.end()
             world.gate.shut_all()
+
+
+@cache
+def _require_module(profile: str, module: Path | None) -> None:
+    """Find the PKCS#11 module's file before a call asks for it, which could only be refused."""
+    load_profile(profile).locate(None if module is None else str(module))
 
 
 # What not every test needs is loaded by the one that does: a database, PKCS#11, a server's libraries.

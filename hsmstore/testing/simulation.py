@@ -14,6 +14,7 @@ import msgspec
 from hsmstore.bootstrap.embedded import Embedded, embedded
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.domain.profile import Profile
+from hsmstore.settings import BadSetting
 from hsmstore.simulator import Cluster, Controls
 from hsmstore.wire.http import Request, Response, Work
 
@@ -42,7 +43,6 @@ class Options(TypedDict, total=False):
     iam: str
     principals: str | Path
     attestation_root: "list[str | Path]"
-    log_level: str
 
 
 @contextmanager
@@ -50,10 +50,12 @@ def simulator(**options: Unpack[Options]) -> Iterator["Simulation"]:
     """Run a simulator for as long as the context lasts; with the profile `instant`, unless told otherwise.
 
     Raises:
-        BadSetting: an option is not allowed.
+        BadSetting: there is no such option, or its value is not allowed.
         EnvironmentUnfit: the machine cannot run it as it stands, such as without SoftHSM2.
 
     """
+    for name in options.keys() - Options.__annotations__.keys():
+        raise BadSetting(f"there is no option {name!r}; the options are {', '.join(Options.__annotations__)}")
     with ExitStack() as stack:
         place = stack.enter_context(TemporaryDirectory(prefix="hsmstore-", dir=_place()))
         parts = stack.enter_context(embedded(Path(place), {"profile": Profile.INSTANT, **options}))

@@ -168,6 +168,15 @@ def test_errors_are_those_of_the_wire(hsmstore: Simulation) -> None:
     assert met[0] == met[1]
 
 
+def test_unknown_option() -> None:
+    """An option that there is not is refused, be it misspelt or a setting that is no option."""
+    for options in ({"profil": "aws"}, {"port": 5000}, {"data_dir": "/tmp"}):  # noqa: S108  # it is not used
+        [name] = options
+        unknown = pytest.raises(BadSetting, match=f"no option '{name}'; the options are profile, account, ")
+        with unknown, simulator(**options):
+            pass
+
+
 def test_wrong_option() -> None:
     """An option that is not allowed is refused in one line."""
     with pytest.raises(BadSetting, match="profile: 'quick' is not instant"), simulator(profile="quick"):
