@@ -5,6 +5,7 @@ import threading
 import unittest
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import botocore.session
@@ -94,6 +95,28 @@ def test_endpoint_is_the_same_simulator(hsmstore: Simulation, key_store: str, hs
     hsmstore.fail_next("GenerateRandom", "KMSInternalException")
     with pytest.raises(Refused, match="KMSInternalException"):
         remote.random(16)
+
+
+def test_console(hsmstore: Simulation, key_store: str, hsmstore_endpoint: str) -> None:
+    """A browser at the endpoint sees the test's key stores, as they are by now."""
+
+    def page(path: str) -> str:
+        with urlopen(hsmstore_endpoint + path, timeout=60) as answer:  # noqa: S310  # loopback
+            assert answer.headers.get_content_type() == "text/html"
+            return str(answer.read().decode())
+
+    assert key_store in page("/_hsmstore/")
+    hsmstore.disconnect(key_store)
+    assert "DISCONNECTED" in page(f"/_hsmstore/console/key-stores/{key_store}")
+
+
+def test_metrics(hsmstore: Simulation, key_store: str, hsmstore_endpoint: str) -> None:
+    """They are text, in process and over HTTP; who asks for JSON is told what to call."""
+    hsmstore.random(1, key_store)
+    for simulation in (hsmstore, Simulator(hsmstore_endpoint)):
+        assert 'hsmstore_calls_total{operation="GenerateRandom",outcome="Success"} ' in simulation.metrics()
+        with pytest.raises(ValueError, match=r"metrics are text: call metrics\(\)"):
+            simulation.manage("GET", "metrics")
 
 
 # boto3, wired.
