@@ -1,6 +1,9 @@
 """A simulator in the process of its test: what it gives, what it is told, and what is left of it."""
 
 import doctest
+import json
+import subprocess
+import sys
 import threading
 import unittest
 from pathlib import Path
@@ -204,6 +207,41 @@ def test_wrong_option() -> None:
     """An option that is not allowed is refused in one line."""
     with pytest.raises(BadSetting, match="profile: 'quick' is not instant"), simulator(profile="quick"):
         pass
+
+
+ALONE = """
+import json, sys, threading
+
+import boto3
+import botocore.httpsession  # at its import urllib3 binds a socket once, to see whether there is IPv6
+
+met = []
+sys.addaudithook(lambda event, _: met.append(event) if event.startswith("socket.") else None)
+
+from hsmstore.simulator import Simulator
+from hsmstore.testing import simulator
+
+with simulator(profile="aws") as sim, sim.as_default():
+    kms = boto3.Session().client("kms")
+    key = kms.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=sim.store)["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    opened = kms.decrypt(CiphertextBlob=blob)["Plaintext"]
+    boto3.client("sts").get_caller_identity()
+    sim.disconnect(sim.store)
+    sim.clock.advance(minutes=20)
+    state = sim.key_store(sim.store)["ConnectionState"]
+    alone = [met[:], threading.active_count()]
+    Simulator(sim.url).random(1)  # which is another matter
+print(json.dumps([opened.decode(), state, alone, sorted(set(met))]))
+"""
+
+
+def test_no_sockets_no_threads() -> None:
+    """In process no socket is made, and no thread, not by boto3 either; an endpoint needs both."""
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
+    opened, state, alone, served = json.loads(done.stdout)
+    assert (opened, state, alone) == ("secret", "DISCONNECTED", [[], 1])
+    assert "socket.connect" in served
 
 
 # Without pytest.
