@@ -25,7 +25,7 @@ from hsmstore.domain.cluster import Cluster, ClusterState
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import HsmConnection
 from hsmstore.domain.profile import Profile
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.service.keys.create import CreateKeyRequest, create_key
 from hsmstore.service.keys.metadata import Origin
 from hsmstore.service.world import Call, World

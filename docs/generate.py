@@ -4,6 +4,7 @@
 - in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
   in replicas.md and scaling.md, too, where they are measured.py's;
 - management.md, errors.md and limits.md, which are reference.py's;
+- management.md, errors.md and limits.md, which are reference.py's, and python.md, which is api.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - fidelity.md and differences.md from the evidence markers of tests/wire. They are read, not imported: the
   pages must not depend on what a test needs to be collected.
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from docs.api import python
 from docs.drawing import states
 from docs.manual import manual
 from docs.measured import changes, draw, idle, remoting, serializable
@@ -343,6 +345,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     ROOT / "docs" / "limits.md": limits,
     ROOT / "docs" / "fidelity.md": fidelity,
     ROOT / "docs" / "differences.md": differences,
+    ROOT / "docs" / "python.md": python,
     ROOT / "docs" / "hsmstore.1": manual,
 }
 

@@ -20,14 +20,14 @@ def management() -> str:
         for path, methods in api["paths"].items()
         for method, operation in methods.items()
     )
-    return _page(
+    return page(
         "# The management API",
         "What AWS spreads over CloudHSM, EC2 and client tools: clusters, their HSMs, users, networks and"
         " backups; and what AWS has not: faults, the clock, explanations. Members are JSON, in and out; what"
         " has a question mark need not be given. All of it, types and answers included, is OpenAPI 3.1 at"
         " `/_hsmstore/openapi.json`. The command line and `hsmstore.simulator` are clients of it;"
         " [the door](door.md) says who may call.",
-        _table(("Method", "Path", "What it does", "Members of the request"), rows),
+        table(("Method", "Path", "What it does", "Members of the request"), rows),
     )
 
 
@@ -52,21 +52,21 @@ def errors() -> str:
         (f"`{code}`", str(error.status), (error.__doc__ or "").partition("\n")[0])
         for code, error in sorted(ERRORS.items())
     )
-    return _page(
+    return page(
         "# Errors",
         "What KMS's endpoint, the management API and STS refuse with. The HTTP status of a client's mistake"
         " is 400, as recorded, whatever the service model says.",
-        _table(("Code", "Status", "When"), rows),
+        table(("Code", "Status", "When"), rows),
     )
 
 
 def limits() -> str:
     """Return the page of every limit, with its source."""
     text = Path(limits_module.__file__).read_text(encoding="utf-8")
-    return _page(
+    return page(
         "# Limits",
         "Every limit that is kept, by its name in `hsmstore/domain/limits.py`, and where it is from.",
-        _table(("Limit", "Value", "Source"), _limits(text)),
+        table(("Limit", "Value", "Source"), _limits(text)),
     )
 
 
@@ -84,9 +84,11 @@ def _limits(text: str) -> Iterator[tuple[str, str, str]]:
             ended = True
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
 
 
-def _page(title: str, *parts: str) -> str:
+def page(title: str, *parts: str) -> str:
+    """Return a page that is made."""
     return "\n\n".join((title, MADE_BY, *parts)) + "\n"

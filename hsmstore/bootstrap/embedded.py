@@ -21,6 +21,7 @@ from hsmstore.domain.door import ANY, Door, Guard
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.ports import Entropy
 from hsmstore.domain.tally import Tally
+from hsmstore.hsm.profile import load_profile
 from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import load
@@ -30,7 +31,7 @@ from hsmstore.system.certificates import X509Certificates, new_rsa_key
 from hsmstore.system.clock import SystemClock, real_time, stopwatch
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.principals import FilePrincipals
-from hsmstore.wire.app import KmsApplication
+from hsmstore.wire.app import MANAGEMENT_PREFIX, KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.http import Application
 from hsmstore.wire.metering import PROMPT, MeteredApplication
@@ -71,6 +72,7 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
 
     """
     settings = _settings(directory, options)
+    _require_module(settings.pkcs11_profile, settings.pkcs11_module)
     entropy = SystemEntropy()
     tally = Tally(PROMPT)
     with ExitStack() as made:
@@ -100,7 +102,13 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
             world.gate.shut_all()
 
 
-# What not every test needs is loaded by the one that does: a database, PKCS#11, a server's libraries.
+@cache
+def _require_module(profile: str, module: Path | None) -> None:
+    """Find the PKCS#11 module's file before a call asks for it, which could only be refused."""
+    load_profile(profile).locate(None if module is None else str(module))
+
+
+# What not every test needs is loaded by the one that does: a database, PKCS#11, a server's libraries, pages.
 
 
 def _registry(settings: Settings, made: ExitStack) -> "SqlRegistry":
@@ -135,18 +143,28 @@ def _attestation(settings: Settings, entropy: Entropy) -> Attestation:
 
 
 def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication:
+    """Return the management API; the console is added to it for whoever asks for a page."""
+
     @cache
-    def application() -> WsgiApplication:
+    def application(*, console: bool) -> WsgiApplication:
         from hsmstore.control.app import management_application  # noqa: PLC0415  # see above
         from hsmstore.control.health import Health  # noqa: PLC0415  # see above
 
         health = Health(world)
         health.status = "ok"
         guard = Guard(entropy.random_bytes(TOKEN_BYTES).hex(), trusts_local=True)
-        return management_application(world, health, guard, scraping(world, tally, _NoSockets))
+        made = management_application(world, health, guard, scraping(world, tally, _NoSockets))
+        if console:
+            from hsmstore.console.app import add_console  # noqa: PLC0415  # see above
+            from hsmstore.wire.inside import Inside  # noqa: PLC0415  # see above
+
+            add_console(made, world, Inside(world), guard)
+        return made
 
     def loading(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return application()(environ, start_response)
+        below = environ["PATH_INFO"].removeprefix(MANAGEMENT_PREFIX.decode())
+        is_page = below in {"", "/"} or below.startswith("/console")
+        return application(console=is_page)(environ, start_response)
 
     return loading
 

@@ -1,10 +1,11 @@
 """The environment of this process, and the names of what is looked up in it.
 
-This is the only file that reads it.
+This is the only file that reads it, or writes to it.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,19 @@ LOCAL_ENDPOINT: Final = "http://127.0.0.1:4599"
 def environment() -> Mapping[str, str]:
     """Return the environment of this process."""
     return os.environ  # noqa: TID251 - this is the place that the ban points to
+
+
+@contextmanager
+def lent(variables: Mapping[str, str]) -> Iterator[None]:
+    """Give this process the variables that it has not, for as long as the context lasts."""
+    own = os.environ  # noqa: TID251 - likewise
+    added = {name: value for name, value in variables.items() if name not in own}
+    own.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            own.pop(name, None)
 
 
 def default_data_dir(environment: Mapping[str, str]) -> Path:

@@ -103,14 +103,28 @@ class Doors:
         return self._call("POST", "/", headers, body)
 
     def manage(self, method: str, *path: str, **members: object) -> Answer:
-        """Call the management API at /_hsmstore/<path>; a GET sends its members as the query."""
+        """Call the management API at /_hsmstore/<path>; a GET sends its members as the query.
+
+        Raises:
+            ValueError: `path` is that of the metrics, which are no JSON.
+
+        """
+        if path == ("metrics",):
+            raise ValueError("metrics are text: call metrics()")
         target = "/_hsmstore/" + "/".join(quote(part, safe="", errors="replace") for part in path)
         given = _present(members)
-        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        headers = self._bearer()
         if method == "GET":
             return self._call(method, f"{target}?{urlencode(given)}" if given else target, headers, None)
         headers["Content-Type"] = "application/json"
         return self._call(method, target, headers, json.dumps(given))
+
+    def metrics(self) -> str:
+        """Return what Prometheus reads of the simulator."""
+        status, content = self._sent("GET", "/_hsmstore/metrics", self._bearer(), None)
+        if status >= CLIENT_ERRORS:
+            self._understood(status, content)
+        return content.decode()
 
     @property
     def scope(self) -> dict[str, str | None]:
@@ -147,13 +161,20 @@ class Doors:
     def _region_spoken_for(self) -> str:
         return self.region or self.member(self.manage("GET", "health"), "region", str)
 
+    def _bearer(self) -> dict[str, str]:
+        return {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+
     def _call(self, method: str, target: str, headers: Mapping[str, str], body: str | None) -> Answer:
+        return self._understood(*self._sent(method, target, headers, body))
+
+    def _sent(
+        self, method: str, target: str, headers: Mapping[str, str], body: str | None
+    ) -> tuple[int, bytes]:
         try:
-            status, content = self._send(method, target, headers, body)
+            return self._send(method, target, headers, body)
         except (OSError, HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Unreachable(f"cannot reach the simulator at {self.endpoint} ({reason})") from error
-        return self._understood(status, content)
 
     def _send(
         self, method: str, target: str, headers: Mapping[str, str], body: str | None

@@ -16,8 +16,10 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
+from botocore.handlers import BUILTIN_HANDLERS
 
 from hsmstore.domain.ports import Clock
+from hsmstore.settings.environment import lent
 from hsmstore.wire.http import Request, Response
 
 Answer = Callable[[Request], Response | None]
@@ -103,13 +105,22 @@ def attach(wire: Wire, client_or_session: Any) -> None:
 
 @contextmanager
 def as_default(wire: Wire, region: str) -> Iterator[None]:
-    """Let boto3's own session be one behind a wire."""
+    """Let boto3's own session, and every one that is made in the context, be behind a wire.
+
+    What has been made before goes where it went. Keys and a Region are there for who has none.
+    """
     session = boto3.Session(botocore_session=_core(), region_name=region, **_KEYS)
     attach(wire, session)
+    _session()  # it is everybody's and stays, so that it is not to be made with this wire
+    caught = [(f"before-send.{service}", wire) for service in SERVICES]
     before, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, session
+    BUILTIN_HANDLERS[:0] = caught  # of two contexts the inner one is asked first
     try:
-        yield
+        with lent({**{name.upper(): key for name, key in _KEYS.items()}, "AWS_DEFAULT_REGION": region}):
+            yield
     finally:
+        for handler in caught:
+            BUILTIN_HANDLERS.remove(handler)
         boto3.DEFAULT_SESSION = before
 
 

@@ -4,31 +4,47 @@ Every run of pytest imports this file, whether it simulates anything or not: so 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from hsmstore.testing import Simulation
 
+EXAMPLE: Final = "@pytest.mark.hsmstore(profile='aws')"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
-        "markers", "hsmstore(**options): options of the test's simulator, such as profile='aws'"
+        "markers", f"hsmstore(**options): options of the test's simulator, as in {EXAMPLE}"
     )
 
 
 @pytest.fixture(name="hsmstore")
 def _simulation(request: pytest.FixtureRequest) -> "Iterator[Simulation]":
     """Give the test a simulator of its own, in its process: a `hsmstore.testing.Simulation`."""
-    from hsmstore.testing import simulator  # noqa: PLC0415  # see above
+    from hsmstore.domain.errors import EnvironmentUnfit  # noqa: PLC0415  # see above
+    from hsmstore.settings import BadSetting  # noqa: PLC0415  # likewise
+    from hsmstore.testing import simulator  # noqa: PLC0415  # likewise
 
-    options: dict[str, Any] = {}
-    for marker in reversed(list(request.node.iter_markers("hsmstore"))):
-        options |= marker.kwargs
-    with simulator(**options) as sim:
+    with ExitStack() as stack:
+        try:
+            sim = stack.enter_context(simulator(**_options(request.node)))
+        except (BadSetting, EnvironmentUnfit) as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         yield sim
+
+
+def _options(test: pytest.Item) -> dict[str, Any]:
+    """Return the options of a test's markers; of two the nearer one counts."""
+    options: dict[str, Any] = {}
+    for marker in reversed(list(test.iter_markers("hsmstore"))):
+        if marker.args:
+            pytest.fail(f"{marker.args[0]!r} is no option: write its name, as in {EXAMPLE}", pytrace=False)
+        options |= marker.kwargs
+    return options
 
 
 @pytest.fixture
@@ -37,7 +53,7 @@ def kms_client(hsmstore: "Simulation") -> Any:
     try:
         return hsmstore.client()
     except ModuleNotFoundError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture
@@ -54,6 +70,6 @@ def hsmstore_endpoint(hsmstore: "Simulation") -> str:
 
 @pytest.fixture
 def hsmstore_boto3(hsmstore: "Simulation") -> Iterator[None]:
-    """Let every `boto3.client("kms")` of the test and of what it tests reach the test's simulator."""
+    """Let every `boto3.client("kms")`, and every session made in the test, reach the test's simulator."""
     with hsmstore.as_default():
         yield

@@ -14,6 +14,7 @@ import msgspec
 from hsmstore.bootstrap.embedded import Embedded, embedded
 from hsmstore.domain.limits import REQUEST_BODY_MAX
 from hsmstore.domain.profile import Profile
+from hsmstore.settings import BadSetting
 from hsmstore.simulator import Cluster, Controls
 from hsmstore.wire.http import Request, Response, Work
 
@@ -42,7 +43,6 @@ class Options(TypedDict, total=False):
     iam: str
     principals: str | Path
     attestation_root: "list[str | Path]"
-    log_level: str
 
 
 @contextmanager
@@ -50,10 +50,12 @@ def simulator(**options: Unpack[Options]) -> Iterator["Simulation"]:
     """Run a simulator for as long as the context lasts; with the profile `instant`, unless told otherwise.
 
     Raises:
-        BadSetting: an option is not allowed.
+        BadSetting: there is no such option, or its value is not allowed.
         EnvironmentUnfit: the machine cannot run it as it stands, such as without SoftHSM2.
 
     """
+    for name in options.keys() - Options.__annotations__.keys():
+        raise BadSetting(f"there is no option {name!r}; the options are {', '.join(Options.__annotations__)}")
     with ExitStack() as stack:
         place = stack.enter_context(TemporaryDirectory(prefix="hsmstore-", dir=_place()))
         parts = stack.enter_context(embedded(Path(place), {"profile": Profile.INSTANT, **options}))
@@ -72,6 +74,8 @@ class Simulation(Controls):
         self.directory: Final = directory
         self._world, self._application, self._served = parts
         self._until = until
+        self._has_ended = False
+        until.callback(self._end)
         self._making = threading.RLock()
 
     @property
@@ -118,14 +122,27 @@ class Simulation(Controls):
         clients.attach(clients.Wire(self.answer, self._world.clock), client_or_session)
 
     def as_default(self) -> AbstractContextManager[None]:
-        """Let every `boto3.client("kms")` in the context reach this simulator, wherever it is called."""
+        """Let every `boto3.client("kms")` in the context reach this simulator, wherever it is called.
+
+        So do the clients of every session of boto3's or botocore's that is made in the context, and stay with
+        this simulator. A client or a session that has been made before is wired by `attach`.
+        """
         clients = _clients()
         wire = clients.Wire(self.answer, self._world.clock)
         session: AbstractContextManager[None] = clients.as_default(wire, self._world.home.region)
         return session
 
     def answer(self, request: Request) -> Response | None:
-        """Serve one request, in the thread that asks; None is a connection closed without an answer."""
+        """Serve one request, in the thread that asks; None is a connection closed without an answer.
+
+        Raises:
+            RuntimeError: the simulator has ended.
+
+        """
+        if self._has_ended:
+            raise RuntimeError(
+                "this simulator has ended with its test; make the client in the test that uses it"
+            )
         if request.body is not None and len(request.body) > REQUEST_BODY_MAX:
             request = msgspec.structs.replace(request, body=None)
         begun = self._application.begin(request)
@@ -141,6 +158,9 @@ class Simulation(Controls):
         if response is None:
             raise ConnectionResetError("the connection was closed without an answer")
         return response.status, response.body
+
+    def _end(self) -> None:
+        self._has_ended = True
 
     @cached_property
     def _cluster(self) -> Cluster:

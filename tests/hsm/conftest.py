@@ -11,7 +11,7 @@ from hsmstore.domain.cluster import Cluster, ClusterState, TokenReference
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.lease import UNENDING, Lease
 from hsmstore.domain.ports import HsmConnection
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 
 SO_PIN = "officer-pin"
 PASSWORD = "kmsPswd123"

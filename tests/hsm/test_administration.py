@@ -12,7 +12,7 @@ import pytest
 from hsmstore.domain.cluster import TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.ports import ConnectFailed, HsmUnavailable
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, PASSWORD, SO_PIN, Bench, Ticker, cluster_of
 
 

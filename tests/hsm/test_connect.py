@@ -11,7 +11,7 @@ from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.domain.mechanisms import AES_GCM, AES_KEY_GEN, lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from tests.hsm.conftest import OTHER_CLUSTER_ID, PASSWORD, SO_PIN, Bench, Ticker, cluster_of
 
 HOLD_LOCK = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsmstore.domain.ports import ConnectFailed
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.tokenfile import is_whole
 from tests.hsm.conftest import CLUSTER_ID, OTHER_CLUSTER_ID, SO_PIN, Bench, Ticker
 

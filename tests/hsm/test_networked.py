@@ -17,10 +17,10 @@ import pytest
 from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.mechanisms import AES_GCM, AES_KEY_GEN, lacking_for_keys
 from hsmstore.domain.ports import ConnectFailed, ConnectionClosed, HsmConnection, HsmTimedOut, HsmUnavailable
-from hsmstore.hsm import Pkcs11Hsm
 from hsmstore.hsm.deadline import Worker
 from hsmstore.hsm.line import Line
 from hsmstore.hsm.module import lent_module
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.profile import load_profile
 from hsmstore.system.clock import monotonic
 from tests.hsm.conftest import (

@@ -12,7 +12,7 @@ from tests.hsm.conftest import CLUSTER_ID, PASSWORD, SO_PIN, Bench, pause
 LOG_IN_FOR_EVER = """
 import sys
 from pathlib import Path
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from tests.hsm.conftest import PASSWORD, Ticker, cluster_of
 from hsmstore.domain.cluster import TokenReference
 directory, module, label, serial = sys.argv[1:]

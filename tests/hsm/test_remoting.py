@@ -11,7 +11,7 @@ import pytest
 
 from hsmstore.domain.cluster import Cluster
 from hsmstore.domain.ports import ConnectFailed, HsmUnavailable
-from hsmstore.hsm import Pkcs11Hsm
+from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.profile import load_profile
 from hsmstore.hsm.tokenfile import is_whole
 from hsmstore.system.clock import monotonic

@@ -22,3 +22,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def keys(server: Server) -> Keys:
     """Give a connected key store, in an account of its own, to make keys in."""
     return Keys.on(server, "for keys", account="121212121212")
+
+
+@pytest.fixture(scope="session")
+def town(server: Server) -> Server:
+    """Give what the tests of the console take for theirs."""
+    return server

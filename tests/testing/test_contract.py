@@ -1,6 +1,14 @@
 """Tests of the wire once more, without the wire: in process the answers are the same, refusals above all."""
 
-from tests.wire.test_connecting import (  # noqa: F401  # these are the tests
+from tests.console.test_forms import (  # noqa: F401  # these are the tests
+    test_a_refusal_stands_in_its_place,
+    test_a_store_from_form_to_bytes,
+    test_home_has_a_shorter_name,
+    test_nothing_there,
+    test_pages,
+    test_what_pages_load,
+)
+from tests.wire.test_connecting import (  # noqa: F401  # likewise
     store,
     test_deleted_cluster,
     test_kmsuser_is_blocked_while_connected,

@@ -1,5 +1,7 @@
 """The plugin in other people's projects: what it costs them, in parallel, and without boto3."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,9 @@ from pathlib import Path
 import pytest
 
 STRANGERS = ("boto3", "botocore", "cryptography", "falcon", "msgspec", "pkcs11", "sqlalchemy", "ssl")
+
+WALL = re.compile(r"Traceback|\.py:\d|During handling")
+"""What pytest shows of an error that is more than a line."""
 
 UNINVOLVED = f"""
 import sys
@@ -41,8 +46,43 @@ def test_everything_else(hsmstore, key_store, hsmstore_endpoint):
     assert len(hsmstore.random(4, key_store)) == 4
 """
 
+MARKED = """
+import pytest
 
-def run(place: Path, text: str, *options: str) -> "subprocess.CompletedProcess[str]":
+@pytest.mark.hsmstore(profil="aws")
+def test_misspelt(hsmstore):
+    pass
+
+@pytest.mark.hsmstore("aws")
+def test_without_a_name(hsmstore):
+    pass
+
+@pytest.mark.hsmstore(profile="quick")
+def test_value(hsmstore):
+    pass
+
+@pytest.mark.hsmstore(profile="aws", region="eu-west-1")
+class TestNearest:
+    @pytest.mark.hsmstore(region="eu-west-2")
+    def test_region(self, kms_client):
+        assert kms_client.meta.region_name == "eu-west-2"
+"""
+
+UNFIT = """
+import pytest
+from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.testing import simulator
+
+def test_fixture(hsmstore):
+    pass
+
+def test_context():
+    with pytest.raises(EnvironmentUnfit, match="PKCS#11 module /nowhere.so is not there"), simulator():
+        pass
+"""
+
+
+def run(place: Path, text: str, *options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run pytest as in a project whose only file this is."""
     (place / "test_sample.py").write_text(text, encoding="utf-8")
     (place / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
@@ -56,7 +96,15 @@ def run(place: Path, text: str, *options: str) -> "subprocess.CompletedProcess[s
         "no:hypothesispytest",
         *options,
     ]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command,
+        cwd=place,
+        env={**os.environ, **variables},  # noqa: TID251  # that of whoever runs these tests
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def test_costs_others_nothing(tmp_path: Path) -> None:
@@ -78,7 +126,25 @@ def test_without_boto3(tmp_path: Path) -> None:
     done = run(tmp_path, WITHOUT_BOTO3)
     assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
     assert "boto3 is not installed: pip install 'hsmstore[testing]'" in done.stdout
-    assert "Traceback" not in done.stdout
+    assert not WALL.search(done.stdout)
+
+
+def test_options_of_the_marker(tmp_path: Path) -> None:
+    """A misspelt option, one without its name and one that is not allowed are refused in a line each."""
+    told = run(tmp_path, MARKED).stdout
+    assert "1 passed, 3 errors" in told
+    assert "there is no option 'profil'; the options are profile, account, region, " in told
+    assert "'aws' is no option: write its name, as in @pytest.mark.hsmstore(profile='aws')" in told
+    assert "--profile: 'quick' is not instant, lifelike or aws" in told
+    assert not WALL.search(told)
+
+
+def test_without_softhsm2(tmp_path: Path) -> None:
+    """Without the PKCS#11 module a simulator says what to install, at once and in one line."""
+    told = run(tmp_path, UNFIT, HSMSTORE_PKCS11_MODULE="/nowhere.so").stdout
+    assert "1 passed, 1 error" in told
+    assert "\nPKCS#11 module /nowhere.so is not there (Debian, Ubuntu: apt-get install " in told
+    assert not WALL.search(told)
 
 
 def test_fixtures_are_explained(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """A simulator in the process of its test: what it gives, what it is told, and what is left of it."""
 
 import doctest
+import json
+import subprocess
+import sys
 import threading
 import unittest
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import botocore.session
@@ -12,10 +16,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 import hsmstore.testing
-import hsmstore.testing.decorating
 from hsmstore.settings import BadSetting
 from hsmstore.simulator import Refused, Simulator
-from hsmstore.testing import Simulation, simulated, simulator
+from hsmstore.testing import Simulation, simulator
 
 # The fixtures, from the entry point under which pytest finds them.
 
@@ -97,22 +100,29 @@ def test_endpoint_is_the_same_simulator(hsmstore: Simulation, key_store: str, hs
         remote.random(16)
 
 
+def test_console(hsmstore: Simulation, key_store: str, hsmstore_endpoint: str) -> None:
+    """A browser at the endpoint sees the test's key stores, as they are by now."""
+
+    def page(path: str) -> str:
+        with urlopen(hsmstore_endpoint + path, timeout=60) as answer:  # noqa: S310  # loopback
+            assert answer.headers.get_content_type() == "text/html"
+            return str(answer.read().decode())
+
+    assert key_store in page("/_hsmstore/")
+    hsmstore.disconnect(key_store)
+    assert "DISCONNECTED" in page(f"/_hsmstore/console/key-stores/{key_store}")
+
+
+def test_metrics(hsmstore: Simulation, key_store: str, hsmstore_endpoint: str) -> None:
+    """They are text, in process and over HTTP; who asks for JSON is told what to call."""
+    hsmstore.random(1, key_store)
+    for simulation in (hsmstore, Simulator(hsmstore_endpoint)):
+        assert 'hsmstore_calls_total{operation="GenerateRandom",outcome="Success"} ' in simulation.metrics()
+        with pytest.raises(ValueError, match=r"metrics are text: call metrics\(\)"):
+            simulation.manage("GET", "metrics")
+
+
 # boto3, wired.
-
-
-@pytest.mark.usefixtures("hsmstore_boto3")
-def test_default_session(key_store: str) -> None:
-    """Code that makes its own client reaches the test's simulator, and STS says who calls."""
-    assert boto3.client("kms").generate_random(NumberOfBytes=8, CustomKeyStoreId=key_store)
-    assert boto3.client("sts").get_caller_identity()["Account"] == "000000000000"
-
-
-def test_default_session_comes_back(hsmstore: Simulation) -> None:
-    """After the context boto3 is as before."""
-    before = boto3.DEFAULT_SESSION
-    with hsmstore.as_default():
-        assert boto3.DEFAULT_SESSION is not before
-    assert boto3.DEFAULT_SESSION is before
 
 
 KEYS = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
@@ -184,29 +194,57 @@ def test_errors_are_those_of_the_wire(hsmstore: Simulation) -> None:
     assert met[0] == met[1]
 
 
+def test_unknown_option() -> None:
+    """An option that there is not is refused, be it misspelt or a setting that is no option."""
+    for options in ({"profil": "aws"}, {"port": 5000}, {"data_dir": "/tmp"}):  # noqa: S108  # it is not used
+        [name] = options
+        unknown = pytest.raises(BadSetting, match=f"no option '{name}'; the options are profile, account, ")
+        with unknown, simulator(**options):
+            pass
+
+
 def test_wrong_option() -> None:
     """An option that is not allowed is refused in one line."""
     with pytest.raises(BadSetting, match="profile: 'quick' is not instant"), simulator(profile="quick"):
         pass
 
 
-# Decorated.
+ALONE = """
+import json, sys, threading
+
+import boto3
+import botocore.httpsession  # at its import urllib3 binds a socket once, to see whether there is IPv6
+
+met = []
+sys.addaudithook(lambda event, _: met.append(event) if event.startswith("socket.") else None)
+
+from hsmstore.simulator import Simulator
+from hsmstore.testing import simulator
+
+with simulator(profile="aws") as sim, sim.as_default():
+    kms = boto3.Session().client("kms")
+    key = kms.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=sim.store)["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    opened = kms.decrypt(CiphertextBlob=blob)["Plaintext"]
+    boto3.client("sts").get_caller_identity()
+    sim.disconnect(sim.store)
+    sim.clock.advance(minutes=20)
+    state = sim.key_store(sim.store)["ConnectionState"]
+    alone = [met[:], threading.active_count()]
+    Simulator(sim.url).random(1)  # which is another matter
+print(json.dumps([opened.decode(), state, alone, sorted(set(met))]))
+"""
 
 
-class Decorated(unittest.TestCase):
-    """A test case that pytest runs as well as unittest."""
+def test_no_sockets_no_threads() -> None:
+    """In process no socket is made, and no thread, not by boto3 either; an endpoint needs both."""
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
+    opened, state, alone, served = json.loads(done.stdout)
+    assert (opened, state, alone) == ("secret", "DISCONNECTED", [[], 1])
+    assert "socket.connect" in served
 
-    @simulated
-    def test_method(self, sim: Simulation) -> None:
-        """A method gets the simulator, and boto3 reaches it."""
-        answer = boto3.client("kms").describe_custom_key_stores(CustomKeyStoreId=sim.store)
-        assert len(answer["CustomKeyStores"]) == 1
 
-    @simulated(account="444455556666")
-    def test_options(self, sim: Simulation) -> None:
-        """Options go to the simulator."""
-        assert boto3.client("sts").get_caller_identity()["Account"] == "444455556666"
-        assert sim.key_stores() == []
+# Without pytest.
 
 
 class InContext(unittest.TestCase):
@@ -221,20 +259,10 @@ class InContext(unittest.TestCase):
         assert len(self.sim.random(7, self.sim.store)) == 7
 
 
-class Waiting(unittest.IsolatedAsyncioTestCase):
-    """A test case of coroutines."""
-
-    @simulated
-    async def test_coroutine(self, sim: Simulation) -> None:
-        """The simulator lives until the coroutine has ended."""
-        assert len(sim.random(3)) == 3
-
-
-@pytest.mark.parametrize("module", [hsmstore.testing, hsmstore.testing.decorating])
-def test_examples(module: Any) -> None:
-    """The examples in the docstrings are true."""
+def test_examples() -> None:
+    """The examples in the docstring are true."""
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    result = doctest.testmod(module, optionflags=flags)
+    result = doctest.testmod(hsmstore.testing, optionflags=flags)
     assert result.attempted > 2
     assert result.failed == 0
 
