@@ -52,15 +52,7 @@ class Town:
         for number in range(STORES):
             given = ("--kmsuser-password-file", str(password))
             hsm = stack.enter_context(served(directory / f"hsm-{number}", *given))
-            played = Played(
-                self.replicas[0],
-                f"store {number}",
-                Pkcs11Profile="p11-kit",
-                Pkcs11Address=hsm.address,
-                TokenLabel=hsm.label,
-                CryptoOfficerPin=hsm.officer_pin,
-                KmsuserPassword=None,
-            )
+            played = Played(self.replicas[0], f"store {number}", **hsm.members)
             played.works()
             self.stores.append(played.store)
 
