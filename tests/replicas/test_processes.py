@@ -27,7 +27,8 @@ pytestmark = pytest.mark.postgresql
 STORES: Final = 2
 COUNT: Final = 3
 DRAWERS: Final = 4
-LEASE: Final = "2"  # seconds
+LEASE: Final = 2  # seconds
+LONG: Final = 60  # seconds: a lease that no test waits for
 PATIENCE: Final = 120.0  # seconds
 SETTLED: Final = {"CONNECTED", "DISCONNECTED", "FAILED"}
 
@@ -35,21 +36,28 @@ SETTLED: Final = {"CONNECTED", "DISCONNECTED", "FAILED"}
 class Town:
     """Replicas over one registry, and the stores that they serve."""
 
-    def __init__(self, directory: Path, postgres: Postgres, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        postgres: Postgres,
+        stack: ExitStack,
+        *,
+        lease: int = LEASE,
+        count: int = COUNT,
+        stores: int = STORES,
+    ) -> None:
         self.postgres = postgres
-        url = postgres.new_database()
-        options = ("--database-url", url, "--master-key", str(directory / "master.key"), "--lease", LEASE)
-        self.replicas = [
-            Server(directory / f"replica-{number}", *options, "--profile", "instant")
-            for number in range(COUNT)
-        ]
+        self.url = postgres.new_database()
+        options = ["--database-url", self.url, "--master-key", str(directory / "master.key")]
+        options += ["--lease", str(lease), "--profile", "instant"]
+        self.replicas = [Server(directory / f"replica-{number}", *options) for number in range(count)]
         password = directory / "password"
         password.write_text(PASSWORD)
         for replica in self.replicas:
             replica.start()
             stack.callback(replica.stop)
         self.stores = []
-        for number in range(STORES):
+        for number in range(stores):
             given = ("--kmsuser-password-file", str(password))
             hsm = stack.enter_context(served(directory / f"hsm-{number}", *given))
             played = Played(self.replicas[0], f"store {number}", **hsm.members)
@@ -75,10 +83,14 @@ class Town:
 
     def states(self, store: str) -> set[str]:
         """Return what the replicas say of the store."""
-        return {_state(replica, store) for replica in self.replicas}
+        return {state_at(replica, store) for replica in self.replicas}
+
+    def leases(self) -> set[str]:
+        """Return the leases that nobody has given back or judged lapsed."""
+        return {row[0] for row in self.postgres.execute("SELECT id FROM replicas", url=self.url)}
 
 
-def _state(replica: Server, store: str) -> str:
+def state_at(replica: Server, store: str) -> str:
     (entry,) = replica.kms().describe_custom_key_stores(CustomKeyStoreId=store)["CustomKeyStores"]
     return str(entry["ConnectionState"])
 
@@ -126,6 +138,31 @@ def test_every_replica_serves_every_store(town: Town) -> None:
     assert comes_true(lambda: town.states(store) == {"CONNECTED"})
     for replica in town.replicas:
         assert replica.kms().generate_random(NumberOfBytes=32, CustomKeyStoreId=store)["Plaintext"]
+
+
+def test_who_ends_is_not_waited_for(tmp_path: Path, postgres: Postgres) -> None:
+    """SIGTERM gives lease and holds back; a killed replica's stay until it is started again in its place."""
+    with ExitStack() as stack:
+        town = Town(tmp_path, postgres, stack, lease=LONG, count=2, stores=1)
+        (store,), (one, other) = town.stores, town.replicas
+        members = {"NumberOfBytes": 32, "CustomKeyStoreId": store}
+        assert other.call("GenerateRandom", members).status == 200
+        assert len(town.leases()) == 2
+        assert other.stop() == 0
+        (own,) = town.leases()
+        assert one.call("DisconnectCustomKeyStore", {"CustomKeyStoreId": store}).status == 200
+        assert state_at(one, store) == "DISCONNECTED"
+
+        other.start()
+        assert one.call("ConnectCustomKeyStore", {"CustomKeyStoreId": store}).status == 200
+        assert other.call("GenerateRandom", members).status == 200
+        (left,) = town.leases() - {own}
+        other.kill()
+        assert one.call("DisconnectCustomKeyStore", {"CustomKeyStoreId": store}).status == 200
+        assert state_at(one, store) == "DISCONNECTING"
+        other.start()
+        assert left not in town.leases()
+        assert state_at(one, store) == "DISCONNECTED"
 
 
 @pytest.mark.endurance
