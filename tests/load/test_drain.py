@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import threading
@@ -14,7 +13,7 @@ import pytest
 
 from hsmstore.trail.files import trail_files
 from tests.load.keepalive import HalfAnswered, KeepAlive, kms_request
-from tests.load.test_signals import comes_true
+from tests.load.looking import comes_true, under_way
 from tests.served import served
 from tests.server import PASSWORD, Server, running
 from tests.wire.failing import Played
@@ -29,13 +28,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     with running(tmp_path / "data", "--profile", "instant") as server:
         yield server
     assert "Traceback" not in server.log
-
-
-def under_way(server: Server) -> float:
-    """Return how many calls are in the threads."""
-    text = server.request("GET", "/_hsmstore/metrics").body.decode()
-    (found,) = re.findall(r'^hsmstore_waiting_calls\{threads="calls"\} (\S+)$', text, re.MULTILINE)
-    return float(found)
 
 
 def is_refused(server: Server) -> bool:
