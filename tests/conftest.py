@@ -1,5 +1,6 @@
 """What every test may rely on: Hypothesis's settings, the run's length and its registry, a real server."""
 
+import resource
 import signal
 from collections.abc import Iterator
 
@@ -98,3 +99,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data_dir = tmp_path_factory.mktemp("shared") / "data"
     with running(data_dir, "--profile", "instant", "--key-store-quota", "100000") as server:
         yield server
+
+
+@pytest.fixture
+def many_files() -> Iterator[int]:
+    """Let this process have as many files as the system grants; return how many."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = before
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield 65536 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)

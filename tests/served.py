@@ -35,6 +35,17 @@ class ServedHsm:
         return str(self.said["Address"])
 
     @property
+    def members(self) -> dict[str, str | None]:
+        """What CreateCluster is told for a cluster on the token, whose kmsuser there is already."""
+        return {
+            "Pkcs11Profile": "p11-kit",
+            "Pkcs11Address": self.address,
+            "TokenLabel": self.label,
+            "CryptoOfficerPin": self.officer_pin,
+            "KmsuserPassword": None,
+        }
+
+    @property
     def socket(self) -> Path:
         """The socket."""
         return Path(unquote(self.address.removeprefix("unix:path=")))

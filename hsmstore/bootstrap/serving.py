@@ -108,7 +108,7 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
             real_time=real_time,
             tls=None if tls is None else tls.context,
             when_listening=partial(_announce, settings, health, own, when_ready),
-            before_stop=world.faults.end,
+            before_stop=partial(_begin_to_drain, world, health),
             at_hangup=partial(_reload, world, loaded, tls),
         )
         server.most = settings.connections
@@ -117,7 +117,6 @@ def serve(loaded: Loaded, when_ready: Callable[[str, Credential | None], None]) 
         try:
             with keeping(world, open_notices(settings.registry_url)):
                 server.run()
-                health.status = "draining"
         finally:
             watch.stop()
             if upstream is not None:
@@ -185,6 +184,12 @@ def _reload(world: World, loaded: Loaded, tls: "Tls | None") -> None:
     for name in settings.__struct_fields__:
         if name not in RELOADED and getattr(settings, name) != getattr(loaded.settings, name):
             log.warning("%s takes effect at the next start", name)
+
+
+def _begin_to_drain(world: World, health: Health) -> None:
+    """Say so to whoever still asks, and let the calls go that a fault holds up."""
+    health.status = "draining"
+    world.faults.end()
 
 
 def _announce(

@@ -108,7 +108,7 @@ class TokenServer:
                 connection.close()
                 return
             self._connections[connection] = thread
-        thread.start()
+            thread.start()  # before `close` can want to join it
 
     def _handle(self, connection: socket.socket) -> None:
         try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
-GRACE: Final = 5.0  # seconds, at the end, for what is under way
+GRACE: Final = 6.0  # seconds, at the end, for what is under way: a call to an HSM that is silent takes 5
 HANDSHAKE_PATIENCE: Final = 10.0  # seconds for a handshake of TLS
 FAREWELL: Final = 2.0  # seconds for a client of TLS to say that it has heard the end
 RESERVED_THREADS: Final = 2

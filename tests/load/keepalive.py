@@ -15,6 +15,10 @@ from hsmstore.system.clock import monotonic
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
+class HalfAnswered(ConnectionError):
+    """The connection ended within an answer."""
+
+
 class Exchange(NamedTuple):
     """A request's life: when its first byte was sent, when its answer was read, and the answer.
 
@@ -85,6 +89,7 @@ class KeepAlive:
         """Send `request` and read its answer.
 
         Raises:
+            HalfAnswered: the server went in the middle of its answer.
             OSError: the server is not there, or went without answering.
 
         """
@@ -102,7 +107,14 @@ class KeepAlive:
 
 
 def _answer(connection: socket.socket) -> tuple[int, bytes]:
-    received = _more(connection)
+    begun = _more(connection)
+    try:
+        return _rest_of_answer(connection, begun)
+    except ConnectionError as error:
+        raise HalfAnswered("the server closed the connection within an answer") from error
+
+
+def _rest_of_answer(connection: socket.socket, received: bytes) -> tuple[int, bytes]:
     while (end := received.find(b"\r\n\r\n")) < 0:
         received += _more(connection)
     length = _LENGTH.search(received, 0, end + 2)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.load.drawing import Draws, Mover, draw_many
 from tests.load.history import Verdict, judge
+from tests.load.looking import resident
 from tests.server import Server, running
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,6 @@ def loaded(tmp_path: Path) -> Iterator[tuple[Server, list[str]]]:
             kms.connect_custom_key_store(CustomKeyStoreId=key_store_id)
         draw_many(server.port, ids, 1000, THREADS)
         yield server, ids
-
-
-def resident(server: Server) -> int:
-    """Return how much of the server is in memory, in KiB."""
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def require_unharmed(server: Server, ids: Sequence[str], before: int, after: int) -> None:

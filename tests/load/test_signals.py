@@ -3,28 +3,15 @@
 import os
 import signal
 import socket
-import time  # noqa: TID251  # to wait for what the server does in its own time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.load.looking import comes_true
 from tests.server import Server, running
 from tests.wire.raw import request
-
-PATIENCE = 60.0  # seconds
-
-
-def comes_true(condition: Callable[[], bool]) -> bool:
-    """Wait until it holds."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def hang_up(server: Server, told: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import socket
 import ssl
 import threading
@@ -209,16 +208,6 @@ def connected(server: Server) -> float:
     text = server.request("GET", "/_hsmstore/metrics").body.decode()
     (found,) = re.findall(r"^hsmstore_http_connections (\S+)$", text, re.MULTILINE)
     return float(found)
-
-
-@pytest.fixture
-def many_files() -> Iterator[int]:
-    """Let this process have as many files as the system grants; return how many."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    _, hard = before
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield 65536 if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @contextmanager

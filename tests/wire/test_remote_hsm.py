@@ -30,15 +30,7 @@ def hsm(tmp_path: Path) -> Iterator[ServedHsm]:
 
 def over(server: Server, hsm: ServedHsm, name: str, address: str | None = None) -> Played:
     """Return a connected key store over the token, whose password KMS has changed."""
-    played = Played(
-        server,
-        name,
-        Pkcs11Profile="p11-kit",
-        Pkcs11Address=address or hsm.address,
-        TokenLabel=hsm.label,
-        CryptoOfficerPin=hsm.officer_pin,
-        KmsuserPassword=None,
-    )
+    played = Played(server, name, **hsm.members | {"Pkcs11Address": address or hsm.address})
     played.works()
     return played
 
