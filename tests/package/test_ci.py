@@ -1,7 +1,6 @@
 """docs/ci.md: what it tells GitHub and GitLab to do is well-formed, and its lines do it."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 import yaml
 
 from hsmstore.settings.fields import FIELDS
-from tests.package.shipped import Installation
+from tests.package.shipped import Distributions, Installation
 from tests.pages.reading import Block, tried_by
 from tests.server import Server
 
@@ -41,11 +40,11 @@ def test_it_is_well_formed(block: Block, schema: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_both_install_what_is_needed() -> None:
+def test_both_install_what_is_needed(built: Distributions) -> None:
     """The HSM and the package, in a job whose tests know where the simulator is."""
     for lines in (STEPS["Install"]["run"], "\n".join(GITLAB["before_script"])):
         assert "apt-get install -y --no-install-recommends softhsm2" in lines
-        assert re.search(r"^pip install hsmstore\b", lines, re.MULTILINE)
+        assert f"\npip install wheels/{built.wheel.name} " in lines
     assert {STEPS["Test"]["env"]["AWS_ENDPOINT_URL_KMS"], GITLAB["variables"]["AWS_ENDPOINT_URL_KMS"]} == {
         ENDPOINT
     }
