@@ -68,18 +68,12 @@ endurance: setup-tests ## the long runs, at their full length
 	@$(BIN)/pytest -m endurance --endurance --registry postgresql $(ARGS) || [ $$? -eq 5 ]
 	@$(BIN)/python -m bench.soak
 
-# The lock holds what pip installs, not the tool that resolves it: that one is borrowed for the moment.
-# deploy/ has the part of it that a server needs.
+# deploy/ has the part of the lock that a server needs.
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade for newer versions)
-	@set -e; uv=$$(command -v uv) || { \
-	    away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; uv=$$away/bin/uv; \
-	    $(BIN)/python -m venv "$$away"; "$$away/bin/pip" install --quiet uv; }; \
-	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test \
-	    --no-header --no-annotate $(ARGS) -o requirements.lock pyproject.toml; \
-	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra postgres \
-	    --no-header --no-annotate --constraint requirements.lock -o deploy/requirements.lock pyproject.toml; \
-	echo aiobotocore | "$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-annotate $(ARGS) -o tests/testing/aiobotocore.lock -
+	@$(RESOLVE) --extra test $(ARGS) -o requirements.lock pyproject.toml
+	@$(RESOLVE) --extra postgres --constraint requirements.lock -o deploy/requirements.lock pyproject.toml
+	@echo aiobotocore | $(RESOLVE) $(ARGS) -o tests/testing/aiobotocore.lock -
 
 clean: ## remove the environment and everything generated (no data directory)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/clients/javascript/node_modules

@@ -1,6 +1,7 @@
 """Build the distributions as `make dist` does, and install them where the checkout cannot be seen."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.house.tidy import ROOT
 
@@ -106,6 +108,20 @@ def install(wheel: Path, to: Path) -> Installation:
     for needed in _needs(distribution("hsmstore"), frozenset(), {}).values():
         _link(needed, installation.site)
     return installation
+
+
+def wheels(to: Path) -> Path:
+    """Pack what the wheel asks for, as it is installed here, into wheels again: an index of one's own."""
+    to.mkdir()
+    for needed in _needs(distribution("hsmstore"), frozenset(), {}).values():
+        tags = re.findall(r"^Tag: (.*)-(.*)-(.*)$", needed.read_text("WHEEL") or "", re.MULTILINE)
+        parts = [canonicalize_name(needed.name).replace("-", "_"), needed.version]
+        parts += [".".join(dict.fromkeys(part)) for part in zip(*tags, strict=True)]
+        with zipfile.ZipFile(to / f"{'-'.join(parts)}.whl", "w") as wheel:
+            for file in needed.files or ():
+                if not {"..", "__pycache__"} & set(file.parts):
+                    wheel.write(Path(str(file.locate())), str(file))
+    return to
 
 
 def pip_check(installation: Installation) -> subprocess.CompletedProcess[str]:

@@ -10,13 +10,14 @@ What a block is, says its language:
 - `text` and `mermaid` are for the eye. A command or a program does not hide in them.
 
 A block behind a paragraph that ends in "`NAME`:" is the content of the file NAME, whatever its language.
-One behind a paragraph that ends in "*Not run by the tests: REASON.*" is left alone; tests/pages counts them.
+One behind a paragraph that ends in "*Tried by FILE.*" is data for a program that is not here. That test finds
+it with `tried_by(__file__)` and holds it against what the project really has.
 
 One shell and one Python serve a whole page, in a directory and with a home of its own. `hsmstore serve` in a
 console starts a server, and ends when another takes its port, or with the page. The ports that a page names
-are others in truth. In what is compared, an id that the page shows stands for one that the page is shown:
-the first comparison says for which. Times and random hexadecimal digits stand for any others. `…` stands for
-anything, and as a line of its own for any lines.
+are others in truth. pip finds everything there, and asks no index. In what is compared, an id that the
+page shows stands for one that the page is shown: the first comparison says for which. Times and random
+hexadecimal digits stand for any others. `…` stands for anything, and as a line of its own for any lines.
 
 `pytest tests/pages --rewrite` writes what was shown into the pages where it differs.
 """

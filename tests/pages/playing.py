@@ -69,12 +69,17 @@ class Player:
         """What blocks should say that is not true; only where rewriting was asked for."""
 
     def _environment(self, programs: Path) -> dict[str, str]:
-        """Return what a shell finds: nothing of the developer's, and the port that stands for 4599."""
+        """Return what a shell finds: nothing of the developer's, and the port that stands for 4599.
+
+        pip installs what is there already. A server that exports traces does not wait for a collector.
+        """
         return {
             "HOME": str(self._home),
             "PATH": f"{programs}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "COLUMNS": "80",
+            "PIP_NO_INDEX": "1",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
             "HSMSTORE_PORT": self.samples.true(PORTS[0]),
         }
 
@@ -86,7 +91,7 @@ class Player:
 
         """
         for block in page:
-            if block.reason is None:
+            if block.tried_by is None:
                 self._block(block)
 
     def _block(self, block: Block) -> None:

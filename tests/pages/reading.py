@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 
 from tests.house.tidy import ROOT
 
-NOT_RUN: Final = re.compile(r"\*Not run by the tests: (.+)\.\*\)?$")
+_TRIED: Final = re.compile(r"\*Tried by (tests/[\w/]+\.py)\.\*$")
 _FILE: Final = re.compile(r"`([\w./-]+\.\w+)`:$")
 
 
@@ -33,15 +33,25 @@ class Block(NamedTuple):
         return found and found[1]
 
     @property
-    def reason(self) -> str | None:
-        """Why it is not run."""
-        found = NOT_RUN.search(self.paragraph)
+    def tried_by(self) -> str | None:
+        """The test that it is left to."""
+        found = _TRIED.search(self.paragraph)
         return found and found[1]
 
 
 def pages() -> list[Path]:
     """Return every page that is written for users."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def tried_by(test: str) -> list[Block]:
+    """Return the blocks that are left to a test, which gives its `__file__`."""
+    return [
+        block
+        for page in pages()
+        for block in blocks(page)
+        if block.tried_by and ROOT / block.tried_by == Path(test)
+    ]
 
 
 def blocks(page: Path) -> list[Block]:

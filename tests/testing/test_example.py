@@ -1,24 +1,25 @@
-"""The sample project does what its README says, in a copy that holds nothing else."""
+"""The sample projects do what their READMEs say, each in a copy that holds nothing else."""
 
 import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.house.tidy import ROOT
 from tests.pages.comparing import Samples
 from tests.pages.playing import Player
 from tests.pages.reading import blocks
 
-PROJECT = ROOT / "examples" / "retrying"
+READMES = sorted((ROOT / "examples").glob("*/README.md"))
 
 
-def test_readme(tmp_path: Path) -> None:
+@pytest.mark.parametrize("readme", READMES, ids=lambda readme: readme.parent.name)
+def test_readme(readme: Path, tmp_path: Path) -> None:
     """Every command of it is typed, and what it shows is shown."""
-    copy = tmp_path / "retrying"
-    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
-    page = blocks(PROJECT / "README.md")
-    assert sum(block.reason is None for block in page) == 1
+    copy = tmp_path / readme.parent.name
+    shutil.copytree(readme.parent, copy, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     player = Player(copy, Path("/nowhere"), Samples())
     try:
-        player.play(page)
+        player.play(blocks(readme))
     finally:
         player.close()

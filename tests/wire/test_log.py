@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.pages.reading import tried_by
 from tests.server import PASSWORD, Server, running
 from tests.wire.failing import NEW_PASSWORD, Played
 
@@ -37,7 +38,10 @@ def about(server: Server, request_id: str) -> list[dict[str, Any]]:
 
 
 def test_a_call_that_fails(telling: Server) -> None:
-    """All that is logged of a call has the id that its client was told; the refusal is said once."""
+    """All that is logged of a call has the id that its client was told; the refusal is said once.
+
+    It has the members of the sample that docs/observability.md shows.
+    """
     played = Played(telling, "fails")
     played.works()
     shutil.rmtree(played.home)
@@ -49,6 +53,8 @@ def test_a_call_that_fails(telling: Server) -> None:
     refusals = [event for event in said if event["logger"] == "hsmstore.wire.app"]
     assert [event["level"] for event in refusals] == ["warning"]
     assert "KMSInternalException: " in refusals[0]["event"]
+    [sample] = tried_by(__file__)
+    assert list(refusals[0]) == list(json.loads(sample.text))
 
 
 def test_no_secrets(telling: Server) -> None:
