@@ -122,6 +122,7 @@ def _explanation(*events: str, state: ConnectionState, code: ConnectionErrorCode
         why="",
         fix=[],
         history=history,
+        history_count=len(history),
     )
 
 
