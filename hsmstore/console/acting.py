@@ -180,6 +180,8 @@ def _next_page(act: Act, form: Form, response: Response) -> str:
             return key_store_page(str(getattr(response, "custom_key_store_id", "")))
         case "DeleteCustomKeyStore":
             return HOME
+        case "restore_backup" if form.page.startswith(f"{BELOW}/key-stores/"):  # a way out goes on there
+            return form.page
         case "create_cluster" | "restore_backup":
             return cluster_page(str(getattr(response, "cloud_hsm_cluster_id", "")))
         case "delete_cluster":

