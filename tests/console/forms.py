@@ -12,14 +12,16 @@ BELOW = "/_hsmstore/console"
 
 @dataclass
 class Form:
-    """A form: where it is sent, what stands in its fields, and which passwords must be typed.
+    """A form: where it is sent, and what stands in its fields.
 
-    `current` tells whether it is the step of a way out that is to be taken.
+    `secrets` are passwords; those that are `asked` must be typed. `current` tells whether it is the step of a
+    way out that is to be taken.
     """
 
     action: str
     current: bool
     fields: dict[str, str] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -51,8 +53,9 @@ class _Reader(HTMLParser):
             self.forms.append(Form(given.get("action", ""), self._current))
         elif tag in {"input", "select"} and "name" in given:
             self.forms[-1].fields[given["name"]] = given.get("value", "")
-            if given.get("type") == "password" and "required" in given:
-                self.forms[-1].asked.append(given["name"])
+            if given.get("type") == "password":
+                self.forms[-1].secrets.append(given["name"])
+                self.forms[-1].asked += [given["name"]] if "required" in given else []
 
     def handle_endtag(self, tag: str) -> None:
         """Leave the steps."""

@@ -217,6 +217,18 @@ def test_faults_strike_what_the_console_asks(town: Server) -> None:
     assert state(town, store) == "DISCONNECTED"
 
 
+def test_a_fault_until_a_date(town: Server) -> None:
+    """A fault's end is typed as a date, in UTC."""
+    fields = {"Point": "draw", "Effect": "hang", "form": "any-fault", "page": f"{BELOW}/faults"}
+    assert send(town, "manage/add_fault", **fields, Until="2100-01-01T00:00").status == HTTPStatus.SEE_OTHER
+    (fault,) = town.manage("GET", "/faults")[1]["Faults"]
+    assert fault["Until"] == datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+    refused = send(town, "manage/add_fault", **fields, Until="tomorrow")
+    assert refused.status == HTTPStatus.BAD_REQUEST
+    assert b"Until is a date" in refused.body
+    send(town, "manage/clear_faults")
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

@@ -108,3 +108,21 @@ def test_no_way_out_without_a_backup(town: Server) -> None:
     assert presser.press(step).startswith("store disconnect")
     assert presser.step() is None
     assert b"there is none" in town.request("GET", presser.page).body
+
+
+def test_kmsuser_of_one_hsm(town: Server) -> None:
+    """A switch beside each HSM takes kmsuser from that one alone; there it can be made again."""
+    played = Played(town, "kmsuser of one HSM")
+    beside = {"ClusterId": played.cluster_id, "HsmId": played.hsms[1]}
+
+    def press(act: str) -> None:
+        forms = [form for form in forms_of(town, f"{BELOW}/clusters/{played.cluster_id}") if form.act == act]
+        (form,) = [form for form in forms if beside.items() <= form.fields.items()]
+        form.send(town, NEW_PASSWORD)
+
+    press("delete_kmsuser")
+    assert [hsm["HasKmsuser"] for hsm in played.manage("GET")["Hsms"]] == [True, False]
+    played.fails(Code.USER_NOT_FOUND)
+    press("create_kmsuser")
+    played.update(KeyStorePassword=NEW_PASSWORD)
+    played.works()
