@@ -3,12 +3,13 @@
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from hsmstore.console.acts import ACTS, Act, KmsAct
+from hsmstore.console.acts import ACTS, CREDENTIAL, Act, KmsAct
 from hsmstore.console.pages import BELOW, HOME, cluster_page, key_store_page
 from hsmstore.domain.errors import (
     AwsError,
@@ -28,8 +29,6 @@ SECRETS: Final = frozenset({"Password", "KmsuserPassword", "KeyStorePassword", "
 """Members that are never shown again."""
 
 _LOCATION: Final = re.compile("[!-~]+")
-
-_CREDENTIAL: Final = "XksProxyAuthenticationCredential."
 
 
 class Kms(Protocol):
@@ -146,23 +145,32 @@ def _serve(world: World, kms: Kms, act: Act, form: Form, visitor: Visitor) -> Re
     if isinstance(act, KmsAct):
         return kms(act.name, _kms_members(world, act, form.fields), visitor.source, visitor.agent)
     try:
-        typed = msgspec.convert(form.fields, act.request, strict=False)
+        typed = msgspec.convert(_management_members(form.fields), act.request, strict=False)
     except msgspec.ValidationError as error:
         text = re.sub(r" - at `\$\.?(.*)`", r" at '\1'", str(error))  # never the value
         raise CloudHsmInvalidRequestException(text) from error
     return act.serve(typed, Call(world.home, new_uuid(world.entropy.public_bits(128))), world)
 
 
+def _management_members(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the members of a request of the management API: a moment is typed as a date, in UTC."""
+    members: dict[str, Any] = dict(fields)
+    if "Until" in members:
+        try:
+            members["Until"] = datetime.fromisoformat(members["Until"]).replace(tzinfo=UTC).timestamp()
+        except ValueError as error:
+            raise CloudHsmInvalidRequestException("Until is a date such as 2026-01-31T12:00.") from error
+    return members
+
+
 def _kms_members(world: World, act: KmsAct, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return the members of a KMS request: the certificate of a new store's cluster is put in."""
     members: dict[str, Any] = {name: value for name, value in fields.items() if "." not in name}
     credential = {
-        name.removeprefix(_CREDENTIAL): value
-        for name, value in fields.items()
-        if name.startswith(_CREDENTIAL)
+        name.removeprefix(CREDENTIAL): value for name, value in fields.items() if name.startswith(CREDENTIAL)
     }
     if credential:
-        members[_CREDENTIAL.rstrip(".")] = credential
+        members[CREDENTIAL.rstrip(".")] = credential
     count = members.get("NumberOfBytes", "")
     if count.isdecimal():
         members["NumberOfBytes"] = int(count)
@@ -180,6 +188,8 @@ def _next_page(act: Act, form: Form, response: Response) -> str:
             return key_store_page(str(getattr(response, "custom_key_store_id", "")))
         case "DeleteCustomKeyStore":
             return HOME
+        case "restore_backup" if form.page.startswith(f"{BELOW}/key-stores/"):  # a way out goes on there
+            return form.page
         case "create_cluster" | "restore_backup":
             return cluster_page(str(getattr(response, "cloud_hsm_cluster_id", "")))
         case "delete_cluster":
@@ -213,4 +223,4 @@ def _refused(act: Act, form: Form, error: AwsError) -> Notice:
 
 
 def _is_secret(name: str) -> bool:
-    return name.removeprefix(_CREDENTIAL) in SECRETS
+    return name.removeprefix(CREDENTIAL) in SECRETS

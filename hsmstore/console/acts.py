@@ -18,6 +18,9 @@ from hsmstore.service.world import Call, World
 
 PREFIX: Final = "/_hsmstore"
 
+CREDENTIAL: Final = "XksProxyAuthenticationCredential."
+"""How the fields of a form begin that are members of this member."""
+
 Members = Mapping[str, str]
 
 
@@ -73,11 +76,18 @@ Act = ManagementAct | KmsAct
 
 
 def _says(done: str, command: str, **options: str) -> Says:
-    """Say always the same; `options` are the command's, for the members that may be given."""
+    """Say always the same; `options` are the command's, for the members that may be given.
+
+    A secret's option is the one that reads it from standard input: what it is stands in no command.
+    """
 
     def says(members: Members) -> Said:
         shown = {name: shlex.quote(value) for name, value in members.items()}
-        given = [f" {option} {shown[name]}" for name, option in options.items() if name in shown]
+        given = [
+            f" {option}" if option.endswith("-stdin") else f" {option} {shown[name]}"
+            for name, option in options.items()
+            if name in shown
+        ]
         return Said(done, f"hsmstore {command.format_map(shown)}{''.join(given)}")
 
     return says
@@ -111,6 +121,7 @@ def _rate(members: Members) -> Said:
 
 def _fault(members: Members) -> Said:
     what = "{Error}" if "Error" in members else "{Seconds}s" if "Seconds" in members else ""
+    until = {"Until": f"{members['Until']}Z"} if "Until" in members else {}
     return _says(
         "The fault is in the plan.",
         f"fault add {{Point}} {{Effect}} {what}".rstrip(),
@@ -119,7 +130,9 @@ def _fault(members: Members) -> Said:
         Times="--times",
         Every="--every",
         Probability="--probability",
-    )(members)
+        Seed="--seed",
+        Until="--until",
+    )({**members, **until})
 
 
 def _update(members: Members) -> Said:
@@ -128,7 +141,7 @@ def _update(members: Members) -> Said:
         done,
         "store update {CustomKeyStoreId}",
         NewCustomKeyStoreName="--name",
-        KeyStorePassword="--password",  # the option's name
+        KeyStorePassword="--password-stdin",  # the option's name
         CloudHsmClusterId="--cluster",
         XksProxyUriEndpoint="--xks-uri-endpoint",
         XksProxyUriPath="--xks-uri-path",
@@ -145,7 +158,10 @@ _MANAGEMENT: Final = (
         "/clusters",
         clusters.create_cluster,
         _says(
-            "The cluster is there.", "cluster create", HsmCount="--hsms", KmsuserPassword="--kmsuser-password"
+            "The cluster is there.",
+            "cluster create",
+            HsmCount="--hsms",
+            KmsuserPassword="--kmsuser-password-stdin",  # the option's name
         ),
     ),
     ManagementAct(
@@ -158,7 +174,12 @@ _MANAGEMENT: Final = (
         "POST",
         _KMSUSER,
         kmsuser.create_kmsuser,
-        _says("kmsuser is there.", "cluster kmsuser create {ClusterId} --password {Password}"),
+        _says(
+            "kmsuser is there.",
+            "cluster kmsuser create {ClusterId}",
+            HsmId="--hsm",
+            Password="--password-stdin",  # noqa: S106  # the option's name
+        ),
     ),
     ManagementAct(
         "PUT",
@@ -166,7 +187,8 @@ _MANAGEMENT: Final = (
         kmsuser.set_kmsuser_password,
         _says(
             "kmsuser has that password in the cluster.",
-            "cluster kmsuser set-password {ClusterId} --password {Password}",
+            "cluster kmsuser set-password {ClusterId}",
+            Password="--password-stdin",  # noqa: S106  # the option's name
         ),
     ),
     ManagementAct(
@@ -252,10 +274,14 @@ _KMS: Final = (
             "The key store is there, DISCONNECTED.",
             "store create {CustomKeyStoreName}",
             CloudHsmClusterId="--cluster",
-            KeyStorePassword="--password",  # the option's name
-            XksProxyUriEndpoint="--xks-uri-endpoint",
-            XksProxyUriPath="--xks-uri-path",
-            XksProxyConnectivity="--xks-connectivity",
+            **{
+                "KeyStorePassword": "--password-stdin",
+                "XksProxyUriEndpoint": "--xks-uri-endpoint",
+                "XksProxyUriPath": "--xks-uri-path",
+                "XksProxyConnectivity": "--xks-connectivity",
+                f"{CREDENTIAL}AccessKeyId": "--xks-access-key-id",
+                f"{CREDENTIAL}RawSecretAccessKey": "--xks-secret-stdin",
+            },
         ),
     ),
     KmsAct("ConnectCustomKeyStore", _says("Connecting.", "store connect {CustomKeyStoreId}")),

@@ -3,22 +3,26 @@
 The steps are those of `domain.causes`, as acts of the console.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from hsmstore.domain.cluster import HsmState
 from hsmstore.domain.connection import ALLOWED, Action, ConnectionState
+from hsmstore.domain.faults import Effect
 from hsmstore.domain.keystore import ConnectionErrorCode as Code
 from hsmstore.domain.limits import FAILED_LOGINS_MAX
+from hsmstore.service.backups import BackupDescription
 from hsmstore.service.clusters import ClusterDescription
 from hsmstore.service.explain import Explanation
+from hsmstore.service.faults import FaultDescription
 
 
 class Step(NamedTuple):
-    """One step: the act behind its button and what it is given; with `asks`, a password is to be typed.
+    """One step: the act behind its button and what it is given; `asks` names a password that is to be typed.
 
-    `done` is None where nobody can tell. A step that is not `ready` has to wait for one before it.
+    `done` is None for a step that may not be needed, of which nobody can tell: it is offered, and no other
+    waits for it. A step that is not `ready` waits for one before it. An `optional` password may be left out.
     """
 
     title: str
@@ -26,6 +30,7 @@ class Step(NamedTuple):
     members: Mapping[str, str]
     done: bool | None = None
     asks: str | None = None
+    optional: bool = False
     ready: bool = True
 
 
@@ -37,18 +42,28 @@ class Fix(NamedTuple):
     current: int | None
 
 
+class Site(NamedTuple):
+    """What stands behind a key store, and what could; all are listed oldest first.
+
+    `backups` are of its cluster, which may be gone; `relatives` are the clusters with its certificate that no
+    key store stands on.
+    """
+
+    cluster: ClusterDescription | None = None
+    backups: Sequence[BackupDescription] = ()
+    relatives: Sequence[ClusterDescription] = ()
+    faults: Sequence[FaultDescription] = ()
+
+
 class Facts(NamedTuple):
     """What a mend is about. `updated` tells whether KMS has been given something since the failure."""
 
+    code: Code
     store_id: str
     state: ConnectionState
+    failed_at: float
     updated: bool
-    cluster: ClusterDescription
-
-    @property
-    def of_cluster(self) -> dict[str, str]:
-        """The member that names the cluster."""
-        return {"ClusterId": self.cluster.cloud_hsm_cluster_id}
+    site: Site
 
     def update(self, title: str) -> Step:
         """Return the step in which KMS is told the password."""
@@ -58,36 +73,37 @@ class Facts(NamedTuple):
             {"CustomKeyStoreId": self.store_id},
             self.updated,
             asks="KeyStorePassword",
-            ready=self.state in ALLOWED[Action.UPDATE_CLUSTER],
+            ready=self.may_update,
         )
 
+    @property
+    def may_update(self) -> bool:
+        """Whether KMS lets the key store have another password or cluster now."""
+        return self.state in ALLOWED[Action.UPDATE_CLUSTER]
 
-def fix_of(explanation: Explanation, cluster: ClusterDescription | None) -> Fix | None:
+
+def fix_of(explanation: Explanation, site: Site) -> Fix | None:
     """Return the way out for a store whose last connect failed, until it is connected again."""
     failed = _last_failure(explanation)
     if failed is None:
         return None
-    code, since = explanation.history[failed].connection_error_code, explanation.history[failed + 1 :]
+    failure, since = explanation.history[failed], explanation.history[failed + 1 :]
     store_id, state = explanation.custom_key_store_id, explanation.connection_state
-    if code is None:
+    if failure.connection_error_code is None:
         return None
     store = {"CustomKeyStoreId": store_id}
     updated = any(event.event == "updated" for event in since)
-    mend = _MENDS.get(code)
-    mending = mend(Facts(store_id, state, updated, cluster)) if mend and cluster else []
-    away = ConnectionState.DISCONNECTED
+    mending = _mending(Facts(failure.connection_error_code, store_id, state, failure.at, updated, site))
+    mended = not any(step.done is False for step in mending)
+    away = state is ConnectionState.DISCONNECTED
+    is_out = state is not ConnectionState.FAILED
     steps = [
-        Step(
-            "Disconnect the key store.",
-            "DisconnectCustomKeyStore",
-            store,
-            state is not ConnectionState.FAILED,
-        ),
+        Step("Disconnect the key store.", "DisconnectCustomKeyStore", store, is_out),
         *mending,
-        Step("Connect it again.", "ConnectCustomKeyStore", store, done=False, ready=state is away),
+        Step("Connect it again.", "ConnectCustomKeyStore", store, done=False, ready=away and mended),
     ]
-    current = next((number for number, step in enumerate(steps) if not step.done and step.ready), None)
-    return Fix(code, steps, current)
+    current = next((number for number, step in enumerate(steps) if step.done is False and step.ready), None)
+    return Fix(failure.connection_error_code, steps, current)
 
 
 def _last_failure(explanation: Explanation) -> int | None:
@@ -99,65 +115,118 @@ def _last_failure(explanation: Explanation) -> int | None:
     return None
 
 
-def _credentials(facts: Facts) -> list[Step]:
+def _mending(facts: Facts) -> list[Step]:
+    if facts.code in {Code.CLUSTER_NOT_FOUND, Code.SUBNET_NOT_FOUND}:
+        return _another_cluster(facts)
+    mend = _MENDS.get(facts.code)
+    return mend(facts, facts.site.cluster) if mend and facts.site.cluster else []
+
+
+def _another_cluster(facts: Facts) -> list[Step]:
+    """Let another cluster take the place of one that is gone, or has lost a subnet.
+
+    It is made from the newest backup. A cluster that is still there is backed up first, with all its keys:
+    what is older than the failure does not count.
+    """
+    cluster, is_gone = facts.site.cluster, facts.code is Code.CLUSTER_NOT_FOUND
+    since = facts.failed_at if cluster else 0
+    backup = _last(each.backup_id for each in facts.site.backups if each.create_timestamp >= since)
+    heir = _last(each.cloud_hsm_cluster_id for each in facts.site.relatives if each.create_timestamp >= since)
+    moved = cluster is not None and all(subnet.exists for subnet in cluster.subnets)
+    made = moved or heir is not None
+    title = "Make a cluster from its backup."
+    if is_gone and not (made or backup):
+        title = "Make a cluster from its backup: there is none."
+    steps = [Step(title, "restore_backup", {"BackupId": backup or ""}, made, ready=backup is not None)]
+    if is_gone:
+        steps.append(_password_of_backup(heir, moved=moved))
+    elif cluster is not None:
+        done = made or backup is not None
+        steps.insert(0, Step("Save the cluster in a backup.", "create_backup", _of(cluster), done))
+    return [*steps, _move(facts, heir, moved=moved)]
+
+
+def _password_of_backup(heir: str | None, *, moved: bool) -> Step:
+    title = "Set kmsuser's password in it, unless KMS knows that of the backup."
+    members, ready = {"ClusterId": heir or ""}, heir is not None
+    return Step(title, "set_kmsuser_password", members, moved or None, asks="Password", ready=ready)
+
+
+def _move(facts: Facts, heir: str | None, *, moved: bool) -> Step:
+    """Return the step in which the key store gets its new cluster, and KMS the password, if it is another."""
+    return Step(
+        "Move the key store to it.",
+        "UpdateCustomKeyStore",
+        {"CustomKeyStoreId": facts.store_id, "CloudHsmClusterId": heir or ""},
+        moved,
+        asks="KeyStorePassword" if facts.code is Code.CLUSTER_NOT_FOUND else None,
+        optional=True,
+        ready=heir is not None and facts.may_update,
+    )
+
+
+def _last(ids: Iterable[str]) -> str | None:
+    return next(reversed([*ids]), None)
+
+
+def _of(cluster: ClusterDescription) -> dict[str, str]:
+    return {"ClusterId": cluster.cloud_hsm_cluster_id}
+
+
+def _credentials(facts: Facts, cluster: ClusterDescription) -> list[Step]:
+    """Set the password, then tell KMS. A cluster forgets the wrong passwords when another is set."""
+    is_locked = cluster.kmsuser_failed_logins >= FAILED_LOGINS_MAX
     title = "Set kmsuser's password in the cluster, unless you know it."
-    if facts.cluster.kmsuser_failed_logins >= FAILED_LOGINS_MAX:
+    if is_locked:
         title = "Set kmsuser's password in the cluster, which lifts the lock-out."
-    is_set = None if facts.cluster.kmsuser_failed_logins else facts.updated or None
+    is_set = not cluster.kmsuser_failed_logins or (facts.updated and not is_locked)
     return [
-        Step(title, "set_kmsuser_password", facts.of_cluster, is_set, asks="Password"),
+        Step(title, "set_kmsuser_password", _of(cluster), is_set, asks="Password"),
         facts.update("Tell KMS that password."),
     ]
 
 
-def _missing_user(facts: Facts) -> list[Step]:
-    exists = facts.cluster.kmsuser_exists
+def _missing_user(facts: Facts, cluster: ClusterDescription) -> list[Step]:
+    made = cluster.kmsuser_exists
     return [
-        Step("Make kmsuser on every HSM.", "create_kmsuser", facts.of_cluster, exists, asks="Password"),
+        Step("Make kmsuser on every HSM.", "create_kmsuser", _of(cluster), made, asks="Password"),
         facts.update("Tell KMS that password."),
     ]
 
 
-def _logged_in(facts: Facts) -> list[Step]:
-    done = not facts.cluster.kmsuser_logged_in_elsewhere
-    return [Step("Log kmsuser out of its other session.", "log_out_kmsuser", facts.of_cluster, done)]
+def _logged_in(_: Facts, cluster: ClusterDescription) -> list[Step]:
+    done = not cluster.kmsuser_logged_in_elsewhere
+    return [Step("Log kmsuser out of its other session.", "log_out_kmsuser", _of(cluster), done)]
 
 
-def _network(facts: Facts) -> list[Step]:
-    members = {**facts.of_cluster, "Reachable": "true"}
-    return [Step("Restore the network.", "set_network", members, facts.cluster.network_reachable)]
+def _network(_: Facts, cluster: ClusterDescription) -> list[Step]:
+    members = {**_of(cluster), "Reachable": "true"}
+    return [Step("Restore the network.", "set_network", members, cluster.network_reachable)]
 
 
-def _hsms(facts: Facts) -> list[Step]:
+def _hsms(_: Facts, cluster: ClusterDescription) -> list[Step]:
     """Start an HSM that was stopped, or add one where there is none."""
-    hsms = facts.cluster.hsms
+    hsms = cluster.hsms
     done = any(hsm.state is HsmState.ACTIVE for hsm in hsms)
     if not hsms:
-        return [Step("Add an HSM.", "add_hsm", facts.of_cluster, done)]
-    members = {**facts.of_cluster, "HsmId": hsms[0].hsm_id}
+        return [Step("Add an HSM.", "add_hsm", _of(cluster), done)]
+    members = {**_of(cluster), "HsmId": hsms[0].hsm_id}
     return [Step(f"Start {hsms[0].hsm_id}.", "start_hsm", members, done)]
 
 
-def _addresses(facts: Facts) -> list[Step]:
-    full = [subnet for subnet in facts.cluster.subnets if not subnet.free_addresses]
-    subnet = (full or facts.cluster.subnets)[0]
-    members = {**facts.of_cluster, "SubnetId": subnet.subnet_id, "FreeAddresses": "100"}
+def _addresses(_: Facts, cluster: ClusterDescription) -> list[Step]:
+    full = [subnet for subnet in cluster.subnets if not subnet.free_addresses]
+    subnet = (full or cluster.subnets)[0]
+    members = {**_of(cluster), "SubnetId": subnet.subnet_id, "FreeAddresses": "100"}
     return [Step(f"Free addresses in {subnet.subnet_id}.", "set_subnet", members, not full)]
 
 
-def _subnets(facts: Facts) -> list[Step]:
-    """Bring the subnet back. In life it cannot be; `store explain` has the documentation's longer way."""
-    gone = [subnet for subnet in facts.cluster.subnets if not subnet.exists]
-    subnet = (gone or facts.cluster.subnets)[0]
-    members = {**facts.of_cluster, "SubnetId": subnet.subnet_id, "Exists": "true"}
-    return [Step(f"Bring {subnet.subnet_id} back.", "set_subnet", members, not gone)]
+def _within(facts: Facts, _: ClusterDescription) -> list[Step]:
+    done = not any(fault.effect is Effect.CONNECTION_ERROR for fault in facts.site.faults)
+    return [Step("Clear the fault plan, where a fault says so.", "clear_faults", {}, done)]
 
 
-def _within(_: Facts) -> list[Step]:
-    return [Step("Clear the fault plan, if a fault says so.", "clear_faults", {})]
-
-
-_MENDS: Final[Mapping[Code, Callable[[Facts], list[Step]]]] = MappingProxyType(
+_MENDS: Final[Mapping[Code, Callable[[Facts, ClusterDescription], list[Step]]]] = MappingProxyType(
     {
         Code.INVALID_CREDENTIALS: _credentials,
         Code.USER_LOCKED_OUT: _credentials,
@@ -165,7 +234,6 @@ _MENDS: Final[Mapping[Code, Callable[[Facts], list[Step]]]] = MappingProxyType(
         Code.USER_NOT_FOUND: _missing_user,
         Code.INSUFFICIENT_CLOUDHSM_HSMS: _hsms,
         Code.NETWORK_ERRORS: _network,
-        Code.SUBNET_NOT_FOUND: _subnets,
         Code.INSUFFICIENT_FREE_ADDRESSES_IN_SUBNET: _addresses,
         Code.INTERNAL_ERROR: _within,
     }

@@ -1,29 +1,35 @@
 """The pages: which there are, and what each shows, gathered from the services."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from hsmstore.console import machine
 from hsmstore.console.acts import PREFIX
-from hsmstore.console.fixing import fix_of
+from hsmstore.console.fixing import Site, fix_of
 from hsmstore.domain.connection import ALLOWED, Action
-from hsmstore.domain.errors import CloudHsmResourceNotFoundException
+from hsmstore.domain.errors import CloudHsmInvalidRequestException, CloudHsmResourceNotFoundException
 from hsmstore.domain.faults import OPERATIONS, Effect, Phase
 from hsmstore.domain.keystore import ConnectionErrorCode, KeyStoreType
 from hsmstore.domain.profile import PHASES
 from hsmstore.service import backups, clock, clusters, explain, faults, overview
-from hsmstore.service.describe import DescribeCustomKeyStoresRequest, describe_custom_key_stores
+from hsmstore.service.describe import (
+    CustomKeyStoresListEntry,
+    DescribeCustomKeyStoresRequest,
+    describe_custom_key_stores,
+)
 from hsmstore.service.world import Call, World
 
 HOME: Final = f"{PREFIX}/"
 BELOW: Final = f"{PREFIX}/console"
 
 RECENT: Final = 12  # rows of calls beside other things
-CLUSTERS_MAX: Final = 50  # shown at a time
+SHOWN: Final = 50  # key stores or clusters on a page
+EVENTS: Final = 50  # of a history: more than its page shows, for the way that the store came
 
 Query = Mapping[str, str]
 
@@ -41,37 +47,26 @@ Builder = Callable[[World, str, Query], View]
 
 
 def home(world: World, _: str, query: Query) -> View:
-    """Gather the key stores, the clusters and the last calls."""
-    call = _call(world)
-    found = overview.list_states(overview.ListStatesRequest(), call, world)
+    """Gather a page of key stores, the clusters and the last calls."""
     sought = query.get("find", "").strip()
-    stores = [store for store in found.key_stores if _is_sought(store, sought)]
-    counts = Counter(store.connection_state for store in found.key_stores)
-    failed = [store for store in stores if store.connection_error_code]
-    explanations = {
-        store.custom_key_store_id: _explained(world, store.custom_key_store_id) for store in failed
-    }
+    found = _stores(world, query, SHOWN)
+    failed = [store.custom_key_store_id for store in found.key_stores if store.connection_error_code]
     return View(
         "home.html",
         "Key stores",
         "home",
         {
-            "stores": stores,
+            "stores": found.key_stores,
             "count": found.count,
-            "shown": len(found.key_stores),
+            "total": sum(found.states.values()),
             "sought": sought,
-            "picture": machine.of_all(counts),
+            "after": query.get("after", ""),
+            "next": found.next_marker,
+            "picture": machine.of_all(found.states),
             "clusters": _clusters(world),
-            "unused": _unused(world, found),
+            "unused": [cluster.cloud_hsm_cluster_id for cluster in overview.spare_clusters(world)],
             **_recent(world, overview.ListRecordsRequest()),
-            "explanations": explanations,
-            "fixes": {
-                store.custom_key_store_id: fix_of(
-                    explanations[store.custom_key_store_id],
-                    _cluster_or_none(world, store.cloud_hsm_cluster_id),
-                )
-                for store in failed
-            },
+            "explanations": {key_store_id: _explained(world, key_store_id) for key_store_id in failed},
         },
     )
 
@@ -81,8 +76,7 @@ def key_store(world: World, key_store_id: str, _: Query) -> View:
     explanation = _explained(world, key_store_id)
     request = DescribeCustomKeyStoresRequest(custom_key_store_id=key_store_id)
     (entry,) = describe_custom_key_stores(request, _call(world), world).custom_key_stores
-    cluster = _cluster_or_none(world, entry.cloud_hsm_cluster_id)
-    found = overview.list_states(overview.ListStatesRequest(), _call(world), world)
+    site = _site(world, entry)
     return View(
         "key_store.html",
         entry.custom_key_store_name,
@@ -93,27 +87,32 @@ def key_store(world: World, key_store_id: str, _: Query) -> View:
             "picture": machine.of_one(
                 explanation.connection_state, [event.event for event in explanation.history]
             ),
-            "fix": fix_of(explanation, cluster),
-            "cluster": cluster,
-            "relatives": _unused(world, found),
+            "fix": fix_of(explanation, site),
+            "cluster": site.cluster,
+            "relatives": [cluster.cloud_hsm_cluster_id for cluster in site.relatives],
             "allowed": {action.name for action in Action if explanation.connection_state in ALLOWED[action]},
             **_recent(world, overview.ListRecordsRequest(custom_key_store_id=key_store_id)),
         },
     )
 
 
-def all_clusters(world: World, _: str, __: Query) -> View:
-    """Gather the clusters and their backups."""
-    found = _clusters(world)
+def all_clusters(world: World, _: str, query: Query) -> View:
+    """Gather a page of clusters, and the backups."""
+    found, after = _clusters(world), query.get("after", "")
+    ids = [cluster.cloud_hsm_cluster_id for cluster in found]
+    first = ids.index(after) + 1 if after in ids else 0
+    shown = found[first : first + SHOWN]
     return View(
         "clusters.html",
         "Clusters",
         "clusters",
         {
-            "clusters": found[:CLUSTERS_MAX],
+            "clusters": shown,
             "count": len(found),
-            "stores": _stores_by_cluster(world),
-            "backups": backups.list_backups(backups.ListBackupsRequest(), _call(world), world).backups,
+            "after": after,
+            "next": ids[first + SHOWN - 1] if len(found) > first + SHOWN else None,
+            "stores": overview.stores_on(world, shown),
+            "backups": _backups(world),
         },
     )
 
@@ -121,22 +120,21 @@ def all_clusters(world: World, _: str, __: Query) -> View:
 def one_cluster(world: World, cluster_id: str, _: Query) -> View:
     """Gather one cluster."""
     cluster = clusters.describe_cluster(clusters.ClusterRequest(cluster_id=cluster_id), _call(world), world)
-    made = backups.list_backups(backups.ListBackupsRequest(), _call(world), world).backups
     return View(
         "cluster.html",
         cluster_id,
         "clusters",
         {
             "cluster": cluster,
-            "store": _stores_by_cluster(world).get(cluster_id),
-            "backups": [backup for backup in made if backup.cluster_id == cluster_id],
+            "store": overview.stores_on(world, [cluster]).get(cluster_id),
+            "backups": [backup for backup in _backups(world) if backup.cluster_id == cluster_id],
         },
     )
 
 
 def plan(world: World, _: str, __: Query) -> View:
     """Gather the clock and the fault plan."""
-    found = overview.list_states(overview.ListStatesRequest(), _call(world), world)
+    found = _stores(world, {}, overview.STORES_MAX)
     pace = {
         profile: PHASES[profile, KeyStoreType.AWS_CLOUDHSM]
         for profile, kind in PHASES
@@ -147,8 +145,9 @@ def plan(world: World, _: str, __: Query) -> View:
         "Faults and clock",
         "plan",
         {
-            "faults": faults.list_faults(faults.ListFaultsRequest(), _call(world), world).faults,
+            "faults": _faults(world),
             "stores": found.key_stores,
+            "count": found.count,
             "phases": list(Phase),
             "operations": sorted(OPERATIONS),
             "effects": list(Effect),
@@ -230,15 +229,50 @@ def _call(world: World) -> Call:
     return Call(world.home, "")  # nothing is logged of what a page reads
 
 
-def _is_sought(store: overview.StateDescription, sought: str) -> bool:
-    words = sought.casefold()
-    return words in store.custom_key_store_name.casefold() or words in store.custom_key_store_id
+def _stores(world: World, query: Query, limit: int) -> overview.ListStatesResponse:
+    """Return a page of key stores.
+
+    Raises:
+        CloudHsmInvalidRequestException: the query is no link's of ours.
+
+    """
+    given = {"Find": query.get("find", "").strip(), "Marker": query.get("after")}
+    members = {name: value for name, value in given.items() if value}
+    try:
+        request = msgspec.convert({**members, "Limit": limit}, overview.ListStatesRequest)
+    except msgspec.ValidationError as error:
+        raise CloudHsmInvalidRequestException("There is no such page of key stores.") from error
+    return overview.list_states(request, _call(world), world)
 
 
 def _explained(world: World, key_store_id: str) -> explain.Explanation:
-    return explain.explain_key_store(
-        explain.ExplainRequest(custom_key_store_id=key_store_id), _call(world), world
+    request = explain.ExplainRequest(custom_key_store_id=key_store_id, limit=EVENTS)
+    return explain.explain_key_store(request, _call(world), world)
+
+
+def _site(world: World, entry: CustomKeyStoresListEntry) -> Site:
+    """Return what stands behind a key store; behind an external one, nothing that is known here."""
+    cluster_id = entry.cloud_hsm_cluster_id
+    if cluster_id is None:
+        return Site()
+    return Site(
+        _cluster_or_none(world, cluster_id),
+        [backup for backup in _backups(world) if backup.cluster_id == cluster_id],
+        [
+            cluster
+            for cluster in overview.spare_clusters(world)
+            if cluster.trust_anchor_certificate == entry.trust_anchor_certificate
+        ],
+        _faults(world),
     )
+
+
+def _backups(world: World) -> list[backups.BackupDescription]:
+    return backups.list_backups(backups.ListBackupsRequest(), _call(world), world).backups
+
+
+def _faults(world: World) -> list[faults.FaultDescription]:
+    return faults.list_faults(faults.ListFaultsRequest(), _call(world), world).faults
 
 
 def _recent(world: World, request: overview.ListRecordsRequest) -> dict[str, Any]:
@@ -261,22 +295,8 @@ def _clusters(world: World) -> list[clusters.ClusterDescription]:
     return clusters.list_clusters(request, _call(world), world).clusters
 
 
-def _cluster_or_none(world: World, cluster_id: str | None) -> clusters.ClusterDescription | None:
-    if cluster_id is None:
-        return None
+def _cluster_or_none(world: World, cluster_id: str) -> clusters.ClusterDescription | None:
     try:
         return clusters.describe_cluster(clusters.ClusterRequest(cluster_id=cluster_id), _call(world), world)
     except CloudHsmResourceNotFoundException:
         return None
-
-
-def _unused(world: World, found: overview.ListStatesResponse) -> list[str]:
-    """Return the clusters that no key store stands on."""
-    used = {store.cloud_hsm_cluster_id for store in found.key_stores}
-    ids = (cluster.cloud_hsm_cluster_id for cluster in _clusters(world))
-    return [cluster_id for cluster_id in ids if cluster_id not in used]
-
-
-def _stores_by_cluster(world: World) -> dict[str, overview.StateDescription]:
-    found = overview.list_states(overview.ListStatesRequest(), _call(world), world)
-    return {store.cloud_hsm_cluster_id: store for store in found.key_stores if store.cloud_hsm_cluster_id}

@@ -10,8 +10,9 @@ from hsmstore.domain.faults import Fault
 from hsmstore.domain.findings import Finding
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keyports import KeyUnit
-from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore, KeyStoreEvent
+from hsmstore.domain.keystore import ConnectionErrorCode, KeyStore
 from hsmstore.domain.lease import UNENDING, Lease, LeaseRegistry, LeaseUnit
+from hsmstore.domain.lists import ListUnit
 from hsmstore.domain.proxies import ProxyUnit
 from hsmstore.domain.tally import TallyUnit
 from hsmstore.domain.tokenkeys import TokenKeys
@@ -255,7 +256,7 @@ class Hsm(Protocol):
         """
 
 
-class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
+class Unit(ListUnit, KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
     """One transaction on the registry: a consistent view, and one commit at its end."""
 
     def key_store(self, scope: Scope, key_store_id: str) -> KeyStore | None:
@@ -263,11 +264,6 @@ class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
 
     def key_store_named(self, scope: Scope, name: str) -> KeyStore | None:
         """Return the store of this name."""
-
-    def key_stores(
-        self, scope: Scope, *, after: tuple[float, str] | None = None, limit: int | None = None
-    ) -> list[KeyStore]:
-        """Return stores in order of (created_at, id), those behind `after` only, at most `limit`."""
 
     def key_store_of_cluster(self, cluster_id: str) -> KeyStore | None:
         """Return the store that the cluster backs."""
@@ -283,9 +279,6 @@ class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
 
     def stranded_key_stores(self) -> list[KeyStore]:
         """Return every store whose cluster is gone, of any scope."""
-
-    def count_key_stores(self, scope: Scope) -> int:
-        """Return how many stores the scope has, for the quota."""
 
     def add_key_store(self, store: KeyStore) -> None:
         """Insert a row.
@@ -362,12 +355,6 @@ class Unit(KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protocol):
             Conflict: there is no such row any more.
 
         """
-
-    def record(self, event: KeyStoreEvent) -> None:
-        """Add to a store's history, which goes when the store goes."""
-
-    def history(self, key_store_id: str) -> list[KeyStoreEvent]:
-        """Return what happened to the store, in order."""
 
     def faults(self) -> list[Fault]:
         """Return the fault plan, in order."""

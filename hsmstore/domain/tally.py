@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.identifiers import Scope
 
 SUCCESS: Final = "Success"
 """The outcome of a call that was not refused; of others it is the error's code."""
@@ -101,5 +102,5 @@ class Tally:
 class TallyUnit(Protocol):
     """The part of the registry's transaction that counts what is there."""
 
-    def key_store_states(self) -> Mapping[ConnectionState, int]:
-        """Return how many key stores of all accounts and Regions are in each state that one is in."""
+    def key_store_states(self, scope: Scope | None = None) -> Mapping[ConnectionState, int]:
+        """Return how many key stores of the scope, or of all, are in each state that one is in."""

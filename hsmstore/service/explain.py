@@ -1,7 +1,11 @@
 """Why a key store is in its state, since when, how it came there, and what AWS's documentation says to do."""
 
+from typing import Annotated
+
+import msgspec
+
 from hsmstore.domain.causes import CAUSES
-from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.connection import ConnectionState, Event
 from hsmstore.domain.errors import CloudHsmResourceNotFoundException, CustomKeyStoreNotFoundException
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.keystore import CloudHsmBacking, ConnectionErrorCode, KeyStore, KeyStoreEvent
@@ -11,11 +15,12 @@ from hsmstore.service.world import Call, World
 
 
 class ExplainRequest(Request, frozen=True):
-    """Which key store; the scope is the server's own unless it is said."""
+    """Which key store, in the server's own scope unless it is said; `limit`: how many of its last events."""
 
     custom_key_store_id: KeyStoreId
     account_id: str | None = None
     region: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class EventDescription(Response, frozen=True, kw_only=True):
@@ -29,7 +34,10 @@ class EventDescription(Response, frozen=True, kw_only=True):
 
 
 class Explanation(Response, frozen=True, kw_only=True):
-    """A store's state in words. `fix` is the list of commands to type, in order."""
+    """A store's state in words. `fix` is the list of commands to type, in order.
+
+    `history` is the last of its `history_count` events.
+    """
 
     custom_key_store_id: str
     custom_key_store_name: str
@@ -40,6 +48,7 @@ class Explanation(Response, frozen=True, kw_only=True):
     why: str
     fix: list[str]
     history: list[EventDescription]
+    history_count: int
 
 
 def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explanation:
@@ -55,7 +64,9 @@ def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explana
     except CustomKeyStoreNotFoundException as error:
         raise CloudHsmResourceNotFoundException(error.message) from error
     with world.registry.reading() as unit:
-        history = unit.history(store.id)
+        history = unit.history(store.id, request.limit)
+        count = unit.count_events(store.id)
+        attempts = unit.count_events(store.id, Event.CONNECT)
     return Explanation(
         custom_key_store_id=store.id,
         custom_key_store_name=store.name,
@@ -63,17 +74,17 @@ def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explana
         connection_error_code=store.error_code,
         since=round(store.state_since, 3),
         due=store.due_at and round(store.due_at, 3),
-        why=_why(store, history),
+        why=_why(store, history, attempts),
         fix=_fix(world, store),
         history=[_description(event) for event in history],
+        history_count=count,
     )
 
 
-def _why(store: KeyStore, history: list[KeyStoreEvent]) -> str:
+def _why(store: KeyStore, history: list[KeyStoreEvent], attempts: int) -> str:
     match store.state:
         case ConnectionState.DISCONNECTED:
-            never = not any(event.event == "connect" for event in history)
-            return "It has never been connected." if never else "It was disconnected."
+            return "It was disconnected." if attempts else "It has never been connected."
         case ConnectionState.CONNECTING:
             return "ConnectCustomKeyStore was called; KMS is connecting it to its cluster."
         case ConnectionState.CONNECTED:

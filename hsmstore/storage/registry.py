@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from msgspec import json
-from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Executable, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 
 from hsmstore.domain.clock import ClockSetting
@@ -21,18 +21,18 @@ from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.faults import Fault
 from hsmstore.domain.identifiers import Scope
-from hsmstore.domain.keystore import KeyStore, KeyStoreEvent
+from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.storage.engine import LOCK_PATIENCE, open_engine
 from hsmstore.storage.keyunit import SqlKeyUnit
 from hsmstore.storage.leases import SqlLeases
+from hsmstore.storage.listunit import SqlListUnit
 from hsmstore.storage.models import (
     backups,
     clock,
     clusters,
     faults,
     hsms,
-    key_store_events,
     key_stores,
     subnets,
 )
@@ -43,8 +43,6 @@ from hsmstore.storage.purpose import Purpose
 from hsmstore.storage.rows import (
     cluster_of,
     cluster_row,
-    event_of,
-    event_row,
     hsm_rows,
     key_store_of,
     key_store_row,
@@ -55,8 +53,6 @@ from hsmstore.storage.trailunit import SqlTrailUnit
 
 _store = key_stores.c
 _in_scope = (_store.account == bindparam("account"), _store.region == bindparam("region"))
-_stores_in_scope = select(key_stores).where(*_in_scope).order_by(_store.created_at, _store.id)
-_place = tuple_(_store.created_at, _store.id)
 
 _STORE: Final = select(key_stores).where(_store.id == bindparam("id"), *_in_scope)
 _STORE_NAMED: Final = select(key_stores).where(*_in_scope, _store.name == bindparam("name"))
@@ -64,7 +60,6 @@ _STORE_OF_CLUSTER: Final = select(key_stores).where(_store.cluster_id == bindpar
 _DUE: Final = select(key_stores).where(_store.due_at <= bindparam("now")).order_by(_store.due_at, _store.id)
 _CONNECTED: Final = select(key_stores).where(_store.state == ConnectionState.CONNECTED.value)
 _LATEST_CHANGE: Final = select(func.max(_store.state_since))
-_COUNT: Final = select(func.count()).select_from(key_stores).where(*_in_scope)
 _unchanged_store = (
     _store.id == bindparam("old_id"),
     _store.state == bindparam("old_state"),
@@ -94,11 +89,6 @@ _SUBNETS: Final = select(subnets).where(subnets.c.cluster_id == bindparam("id"))
 _ALL_SUBNETS: Final = select(subnets).order_by(subnets.c.cluster_id, subnets.c.position)
 _REMOVE_SUBNETS: Final = delete(subnets).where(subnets.c.cluster_id == bindparam("id"))
 
-_EVENTS: Final = (
-    select(key_store_events)
-    .where(key_store_events.c.key_store_id == bindparam("key_store_id"))
-    .order_by(key_store_events.c.number)
-)
 _BACKUPS: Final = select(backups).order_by(backups.c.created_at, backups.c.id)
 _BACKUP: Final = select(backups).where(backups.c.id == bindparam("id"))
 _REMOVE_BACKUP: Final = delete(backups).where(backups.c.id == bindparam("id"))
@@ -167,7 +157,7 @@ class SqlRegistry:
         self._renewer.dispose()
 
 
-class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
+class SqlUnit(SqlListUnit, SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
     """The Unit of one open transaction. It belongs to the thread that opened it.
 
     `notices` gathers what it has changed.
@@ -187,15 +177,6 @@ class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
     def key_store_named(self, scope: Scope, name: str) -> KeyStore | None:
         """Return the store of this name."""
         return self._key_store(_STORE_NAMED, {"name": name, **scope._asdict()})
-
-    def key_stores(
-        self, scope: Scope, *, after: tuple[float, str] | None = None, limit: int | None = None
-    ) -> list[KeyStore]:
-        """Return stores in order of (created_at, id), those behind `after` only, at most `limit`."""
-        statement = _stores_in_scope.limit(limit)
-        if after is not None:
-            statement = statement.where(_place > after)
-        return [key_store_of(row) for row in self._rows(statement, scope._asdict())]
 
     def key_store_of_cluster(self, cluster_id: str) -> KeyStore | None:
         """Return the store that the cluster backs."""
@@ -217,10 +198,6 @@ class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
     def stranded_key_stores(self) -> list[KeyStore]:
         """Return every store whose cluster is gone, of any scope."""
         return [key_store_of(row) for row in self._rows(_STRANDED, {})]
-
-    def count_key_stores(self, scope: Scope) -> int:
-        """Return how many stores the scope has, for the quota."""
-        return self._count(_COUNT, scope._asdict())
 
     def add_key_store(self, store: KeyStore) -> None:
         """Insert a row.
@@ -335,15 +312,7 @@ class SqlUnit(SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit):
         """
         self._change(_REMOVE_BACKUP, {"id": backup_id})
 
-    # What happened, what is to fail, and what time it is.
-
-    def record(self, event: KeyStoreEvent) -> None:
-        """Add to the store's history."""
-        self._connection.execute(insert(key_store_events), event_row(event))
-
-    def history(self, key_store_id: str) -> list[KeyStoreEvent]:
-        """Return what happened to the store, in order."""
-        return [event_of(row) for row in self._rows(_EVENTS, {"key_store_id": key_store_id})]
+    # What is to fail, and what time it is.
 
     def faults(self) -> list[Fault]:
         """Return the fault plan, in order."""

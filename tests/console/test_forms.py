@@ -217,6 +217,18 @@ def test_faults_strike_what_the_console_asks(town: Server) -> None:
     assert state(town, store) == "DISCONNECTED"
 
 
+def test_a_fault_until_a_date(town: Server) -> None:
+    """A fault's end is typed as a date, in UTC."""
+    fields = {"Point": "draw", "Effect": "hang", "form": "any-fault", "page": f"{BELOW}/faults"}
+    assert send(town, "manage/add_fault", **fields, Until="2100-01-01T00:00").status == HTTPStatus.SEE_OTHER
+    (fault,) = town.manage("GET", "/faults")[1]["Faults"]
+    assert fault["Until"] == datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+    refused = send(town, "manage/add_fault", **fields, Until="tomorrow")
+    assert refused.status == HTTPStatus.BAD_REQUEST
+    assert b"Until is a date" in refused.body
+    send(town, "manage/clear_faults")
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -261,3 +273,22 @@ def test_the_trail_goes_on_in_older_files(town: Server) -> None:
     while not {f"{later:%Y-%m-%d}", f"{later - timedelta(days=1):%Y-%m-%d}"} <= days:
         assert time.monotonic() < deadline
         days = {record["eventTime"][:10] for record in recorded(town, "Limit=500", 2)}
+
+
+def test_a_long_history(town: Server) -> None:
+    """Of a long history a page reads the last events, tells how many there are, and knows the first ones."""
+    store = town.new_store("long history")
+    kms = town.kms()
+    for number in range(60):
+        kms.update_custom_key_store(CustomKeyStoreId=store, NewCustomKeyStoreName=f"long history {number}")
+    text = fetch(town, f"{BELOW}/key-stores/{store}").body.decode()
+    assert text.count("<b>Updated</b>") == 20
+    assert "The last 20 of 61 events" in text
+    path = f"/key-stores/{store}/explanation?Limit=3"
+    told = town.manage("GET", path)[1]
+    assert ([event["Event"] for event in told["History"]], told["HistoryCount"]) == (["updated"] * 3, 61)
+    assert told["Why"] == "It has never been connected."
+    kms.connect_custom_key_store(CustomKeyStoreId=store)
+    kms.disconnect_custom_key_store(CustomKeyStoreId=store)
+    kms.update_custom_key_store(CustomKeyStoreId=store, NewCustomKeyStoreName="long history")
+    assert town.manage("GET", f"{path[:-1]}1")[1]["Why"] == "It was disconnected."
