@@ -3,7 +3,6 @@
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
 - in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
   in replicas.md and scaling.md, too, where they are measured.py's;
-- management.md, errors.md and limits.md, which are reference.py's;
 - management.md, errors.md and limits.md, which are reference.py's, and python.md, which is api.py's;
 - states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
 - fidelity.md and differences.md from the evidence markers of tests/wire. They are read, not imported: the
