@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251  # a benchmark measures time itself
@@ -12,6 +12,7 @@ from typing import Final
 from hsmstore.settings.environment import PREFIX, environment
 
 PROC: Final = Path("/proc")
+ATTEMPTS: Final = 10  # at a look at processes of which some may end
 TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
 STOP_WITHIN: Final = 20.0  # seconds
 LOOPBACK: Final = {"0100007F", "00000000"}  # as /proc/net/tcp writes 127.0.0.1 and any address
@@ -29,12 +30,19 @@ class Family:
 
     def cpu(self) -> float:
         """Return the seconds of CPU that all its processes have used, those that have ended included."""
-        return TICK * sum(sum(map(int, _stat(pid)[11:15])) for pid in self._pids())
+        return TICK * self._sum(lambda stat: sum(map(int, stat[11:15])))
 
     def rss(self) -> float:
         """Return the resident memory of all its processes, in MB."""
         page = os.sysconf("SC_PAGE_SIZE")
-        return sum(int(_stat(pid)[21]) for pid in self._pids()) * page / 1e6
+        return self._sum(lambda stat: int(stat[21])) * page / 1e6
+
+    def _sum(self, figure: Callable[[list[str]], int]) -> int:
+        """Add a figure up over all processes; again where one has ended, whose time is its parent's then."""
+        for _ in range(ATTEMPTS):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                return sum(figure(_stat(pid)) for pid in self._pids())
+        raise RuntimeError(f"process {self.pid} has ended")
 
     def _pids(self) -> list[int]:
         family = [self.pid]
