@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: a cluster made for the occasion, which can be stopped and killed."""
+"""A PostgreSQL of the tests' own: one that can be stopped, killed, and replaced by its standby."""
 
 import itertools
 import os
@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+from sqlalchemy import make_url
 
 OWNER = "keeper"
 PASSWORD = "keeper's own"
@@ -24,7 +25,7 @@ _KNOWS_STRATEGIES = 150000
 _PATIENCE = 60
 _RULES = f"""\
 local all all trust
-host all {OWNER} 127.0.0.1/32 trust
+host all,replication {OWNER} 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 """
 _SETTINGS = {
@@ -33,9 +34,7 @@ _SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
-    "max_wal_senders": "0",
     "shared_buffers": "32MB",
-    "wal_level": "minimal",
 }
 
 
@@ -44,7 +43,8 @@ class Postgres:
 
     def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="hsmstore-postgres-"))
-        self._port = _free_port()
+        self._cluster = self._home / "cluster"
+        self._port, self._other_port = _free_port(), _free_port()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._identity: dict[str, Any] = {}
@@ -57,10 +57,13 @@ class Postgres:
         secret = self._home / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        command: list[str | Path] = [program("initdb"), "--pgdata", self._home / "cluster", "--no-sync"]
+        command: list[str | Path] = [program("initdb"), "--pgdata", self._cluster, "--no-sync"]
         command += ["--username", OWNER, "--pwfile", secret, "--encoding", "UTF8", "--locale", "C.UTF-8"]
+        self._run(*command)
+        (self._cluster / "pg_hba.conf").write_text(_RULES)
+
+    def _run(self, *command: str | Path) -> None:
         subprocess.run(command, check=True, capture_output=True, cwd=self._home, **self._identity)
-        (self._home / "cluster/pg_hba.conf").write_text(_RULES)
 
     @property
     def log(self) -> str:
@@ -71,6 +74,11 @@ class Postgres:
         """Return the URL of a database; only the owner needs no password."""
         who = user if password is None else f"{user}:{password}"
         return f"postgresql+psycopg://{who}@127.0.0.1:{self._port}/{database}"
+
+    def url_of_both(self, database: str, user: str, password: str) -> str:
+        """Return a URL of a database which leads to the server, and after a fail-over to the next."""
+        hosts = "&".join(f"host=127.0.0.1:{port}" for port in sorted((self._port, self._other_port)))
+        return f"postgresql+psycopg://{user}:{password}@/{database}?{hosts}&target_session_attrs=read-write"
 
     def new_database(self, template: str | None = None) -> str:
         """Make a database that nobody else uses, empty or a copy of the one at `template`; return its URL."""
@@ -128,6 +136,26 @@ class Postgres:
         """Kill it; the next start recovers what was committed."""
         self._end(signal.SIGKILL)
 
+    def fail_over(self) -> None:
+        """Give it a synchronous standby, kill it, and let the standby take over at the other port."""
+        cluster = self._home / f"cluster-{next(self._numbers)}"
+        copy: list[str | Path] = [program("pg_basebackup"), "--pgdata", cluster, "--write-recovery-conf"]
+        copy += ["--host", "127.0.0.1", "--port", str(self._port), "--username", OWNER]
+        self._run(*copy, "--checkpoint", "fast", "--no-sync")
+        standby = self._launch(cluster, self._other_port)
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        while not self.execute("SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'"):
+            assert standby.poll() is None, self.log
+            threading.Event().wait(0.01)
+        self.execute("CHECKPOINT")  # from here on each commit waits for the standby
+        while not self.execute("SELECT pid FROM pg_stat_replication WHERE flush_lsn >= pg_current_wal_lsn()"):
+            threading.Event().wait(0.01)
+        self.kill()
+        self._cluster, self._process = cluster, standby
+        self._port, self._other_port = self._other_port, self._port
+        self.execute("SELECT pg_promote()")
+
     def restart(self) -> None:
         """Stop it and start it again."""
         self.stop()
@@ -146,14 +174,7 @@ class Postgres:
         self._process = None
 
     def _started(self) -> bool:
-        command: list[str | Path] = [program("postgres"), "-D", self._home / "cluster"]
-        command += ["-p", str(self._port), "-k", self._home]
-        for name, value in _SETTINGS.items():
-            command += ["-c", f"{name}={value}"]
-        with (self._home / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._identity
-            )
+        self._process = self._launch(self._cluster, self._port)
         while self._process.poll() is None:
             try:
                 self._connect("postgres").close()
@@ -163,6 +184,15 @@ class Postgres:
                 return True
         assert "pre-existing shared memory block" in self.log, self.log
         return False
+
+    def _launch(self, cluster: Path, port: int) -> subprocess.Popen[bytes]:
+        command: list[str | Path] = [program("postgres"), "-D", cluster, "-p", str(port), "-k", self._home]
+        for name, value in _SETTINGS.items():
+            command += ["-c", f"{name}={value}"]
+        with (self._home / "log").open("wb") as log:
+            return subprocess.Popen(
+                command, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._identity
+            )
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
@@ -182,7 +212,7 @@ def postgres_running() -> Iterator[Postgres]:
 
 
 def _database(url: str | None) -> str:
-    return "postgres" if url is None else url.rpartition("/")[2]
+    return "postgres" if url is None else str(make_url(url).database)
 
 
 def program(name: str) -> Path:

@@ -26,7 +26,7 @@ def url(mortal_postgres: Postgres) -> str:
     """Return the URL of a database whose server the test may kill; it holds a password."""
     mortal_postgres.execute("CREATE USER registrar SUPERUSER PASSWORD 'Canary8Database8Password'")
     database = mortal_postgres.new_database().rpartition("/")[2]
-    return mortal_postgres.url(database, "registrar", SECRET)
+    return mortal_postgres.url_of_both(database, "registrar", SECRET)
 
 
 @pytest.fixture
@@ -100,13 +100,14 @@ def require_working(server: Server, store: str) -> None:
         lambda postgres, url: postgres.cut(url),
         lambda postgres, _: postgres.restart(),
         lambda postgres, _: postgres.crash(),
+        lambda postgres, _: postgres.fail_over(),
     ],
-    ids=["cut", "restart", "kill"],
+    ids=["cut", "restart", "kill", "fail over"],
 )
 def test_what_is_over_is_not_noticed(
     server: Server, mortal_postgres: Postgres, url: str, befall: Callable[[Postgres, str], object]
 ) -> None:
-    """Calls after the connections were cut, or the database was restarted, succeed as before, all of them."""
+    """Calls after the connections were cut, or the database was restarted or replaced, succeed as before."""
     store = connected(server)
     for _ in range(3):
         befall(mortal_postgres, url)
@@ -270,6 +271,8 @@ def test_outages_under_load(server: Server, mortal_postgres: Postgres, url: str)
         mortal_postgres.stop()
         refused_again(clients)
         mortal_postgres.start()
+        progress(clients)
+        mortal_postgres.fail_over()
         progress(clients)
     finally:
         for client in clients:
