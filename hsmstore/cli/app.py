@@ -1,7 +1,6 @@
 """The root of the command line: what stands before the subcommand, and how every command ends."""
 
 import traceback
-from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -24,20 +23,10 @@ from hsmstore.cli import (
     store,
     trail,
 )
-from hsmstore.cli.client import Credentials, Simulator
 from hsmstore.cli.exits import MEANINGS, ExitCode, ending_of
-from hsmstore.cli.options import Invocation
+from hsmstore.cli.invocation import invocation
 from hsmstore.cli.scenario import command as scenario_command
-from hsmstore.cli.trust import context_for, token_for
-from hsmstore.settings import checked
-from hsmstore.settings.environment import (
-    CREDENTIAL_VARIABLES,
-    DEBUG_VARIABLE,
-    ENDPOINT_VARIABLE,
-    LOCAL_ENDPOINT,
-    REGION_VARIABLES,
-    environment,
-)
+from hsmstore.settings.environment import DEBUG_VARIABLE, LOCAL_ENDPOINT, environment
 
 COMMANDS: Final = (
     *("serve", "demo", "cluster", "store", "random"),
@@ -141,43 +130,7 @@ def root(
         raise typer.Exit
     typed = {"--endpoint": endpoint, "--region": region, "--account": account}
     typed |= {"--token-file": token_file, "--ca-file": ca_file, "--client-cert": client_cert}
-    context.obj = _invocation(typed)
-
-
-def _invocation(typed: Mapping[str, str | None]) -> Invocation:
-    """Settle where to go and for whom to speak.
-
-    Raises:
-        BadSetting: a value is not allowed; the text says where it came from.
-
-    """
-    given = {option: value for option, value in typed.items() if value is not None}
-    everything = {name: value for name, value in environment().items() if value} | given
-    endpoint_source, endpoint = _first(everything, "--endpoint", ENDPOINT_VARIABLE)
-    region_source, region = _first(everything, "--region", *REGION_VARIABLES)
-    account = given.get("--account")
-    where = LOCAL_ENDPOINT if endpoint is None else endpoint
-    simulator = Simulator(
-        where,
-        named_by=endpoint_source,
-        account=None if account is None else checked("account", account, "--account"),
-        region=None if region is None else checked("region", region, region_source),
-        credentials=_credentials(everything) if account is None else None,
-        token=token_for(where, given.get("--token-file"), everything),
-        context=context_for(where, given.get("--ca-file"), given.get("--client-cert"), everything),
-    )
-    return Invocation(simulator, endpoint_chosen=endpoint is not None, given=list(given))
-
-
-def _credentials(values: Mapping[str, str]) -> Credentials | None:
-    """Return what AWS's own tools would sign with, if the environment has it."""
-    key, secret, token = (values.get(name) for name in CREDENTIAL_VARIABLES)
-    return Credentials(key, secret, token) if key and secret else None
-
-
-def _first(values: Mapping[str, str], *names: str) -> tuple[str, str | None]:
-    """Return the first of `names` that has a value, and the value."""
-    return next(((name, values[name]) for name in names if name in values), (names[0], None))
+    context.obj = invocation(typed)
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.clock import wall_time
 from hsmstore.cli.exits import ExitCode
-from hsmstore.cli.options import AsJson, Invocation
+from hsmstore.cli.invocation import Invocation
+from hsmstore.cli.options import AsJson
 from hsmstore.cli.views import ClockView
 from hsmstore.domain.attestation import MEANINGS, AttestationRefused, Attested, Check, Family
 from hsmstore.settings import BadSetting

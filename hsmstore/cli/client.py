@@ -8,6 +8,7 @@ import msgspec
 from hsmstore import simulator
 from hsmstore.settings import BadSetting
 from hsmstore.simulator import Answer, Credentials, Refused, Unreachable
+from hsmstore.simulator.doors import TIMEOUT
 
 __all__ = ["Answer", "Credentials", "Refused", "Simulator", "Unreachable"]
 
@@ -26,6 +27,7 @@ class Simulator(simulator.Simulator):
         credentials: Credentials | None = None,
         token: str | None = None,
         context: SSLContext | None = None,
+        timeout: float = TIMEOUT,
         named_by: str = "--endpoint",
     ) -> None:
         """Remember where the simulator is; nothing is sent yet.
@@ -42,6 +44,7 @@ class Simulator(simulator.Simulator):
                 credentials=credentials,
                 token=token,
                 context=context,
+                timeout=timeout,
             )
         except ValueError as error:
             raise BadSetting(f"{named_by}: {error}") from error

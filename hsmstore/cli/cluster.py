@@ -8,12 +8,11 @@ import typer
 from hsmstore.cli import cluster_keys, cluster_parts, kmsuser, screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.cluster_card import show_certificate, show_cluster
-from hsmstore.cli.options import AsJson, ClusterId, read_text, takes_secret
+from hsmstore.cli.ids import BackupId, ClusterId
+from hsmstore.cli.options import AsJson, read_text, takes_secret
 from hsmstore.cli.views import BackupView, ClusterView
 
 app: Final = typer.Typer(help="Make and keep clusters, stand-ins for AWS CloudHSM.")
-
-Backup = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id: backup-…")]
 
 CLUSTERS: Final = "clusters"
 
@@ -151,7 +150,7 @@ def list_backups(context: typer.Context, *, as_json: AsJson = False) -> None:
 @app.command("restore")
 def restore(
     context: typer.Context,
-    backup_id: Backup,
+    backup_id: BackupId,
     *,
     hsms: Annotated[int | None, typer.Option(help="How many HSMs.", show_default="2")] = None,
     as_json: AsJson = False,
@@ -166,7 +165,7 @@ def restore(
 
 
 @app.command("delete-backup")
-def delete_backup(context: typer.Context, backup_id: Backup, *, as_json: AsJson = False) -> None:
+def delete_backup(context: typer.Context, backup_id: BackupId, *, as_json: AsJson = False) -> None:
     """Delete a backup."""
     answer = context.obj.simulator.manage("DELETE", "backups", backup_id)
     if as_json:

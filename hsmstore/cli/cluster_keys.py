@@ -1,12 +1,13 @@
 """`hsmstore cluster key`: the keys on a cluster's token, as kmsuser sees them."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
-from hsmstore.cli.options import AsJson, ClusterId
+from hsmstore.cli.ids import ClusterId, KeyId
+from hsmstore.cli.options import AsJson
 
 app: Final = typer.Typer(help="See what keys a token has, and delete them.")
 
@@ -26,7 +27,7 @@ def list_keys(context: typer.Context, cluster_id: ClusterId, *, as_json: AsJson 
 def delete(
     context: typer.Context,
     cluster_id: ClusterId,
-    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Id of the KMS key.")],
+    key_id: KeyId,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -7,15 +7,13 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.cluster_card import show_cluster
-from hsmstore.cli.options import AsJson, ClusterId
+from hsmstore.cli.ids import ClusterId, HsmId, SubnetId
+from hsmstore.cli.options import AsJson
 from hsmstore.cli.views import ClusterView
 
 hsm: Final = typer.Typer(help="Add, lose and bring back a cluster's HSMs.")
 network: Final = typer.Typer(help="Cut and restore the network between KMS and a cluster.")
 subnet: Final = typer.Typer(help="Use up, delete and bring back a cluster's subnets.")
-
-HsmId = Annotated[str, typer.Argument(metavar="HSM", help="The HSM's id: hsm-…")]
-SubnetId = Annotated[str, typer.Argument(metavar="SUBNET", help="The subnet's id: subnet-…")]
 
 
 @hsm.command("add")

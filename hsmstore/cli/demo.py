@@ -5,7 +5,8 @@ from contextlib import nullcontext
 import typer
 
 from hsmstore.cli import screen
-from hsmstore.cli.options import AsJson, Invocation
+from hsmstore.cli.invocation import Invocation
+from hsmstore.cli.options import AsJson
 from hsmstore.cli.own_server import own_server
 from hsmstore.cli.tour import Tour, walk
 

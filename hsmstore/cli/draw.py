@@ -10,6 +10,7 @@ import typer
 
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
+from hsmstore.cli.ids import STORES
 from hsmstore.cli.options import AsJson
 from hsmstore.cli.views import DrawnView
 from hsmstore.settings import BadSetting
@@ -41,7 +42,10 @@ def drawn_bytes(simulator: Simulator, count: int, key_store_id: str | None) -> b
 def random(
     context: typer.Context,
     key_store_id: Annotated[
-        str | None, typer.Argument(metavar="STORE", help="The key store to draw from; none: the system.")
+        str | None,
+        typer.Argument(
+            metavar="STORE", help="The key store to draw from; none: the system.", autocompletion=STORES
+        ),
     ] = None,
     *,
     count: Annotated[int, typer.Option("--bytes", "-n", help="How many bytes, 1 to 1024.")] = 32,

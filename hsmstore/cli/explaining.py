@@ -10,7 +10,8 @@ from hsmstore.cli import screen
 from hsmstore.cli.client import Answer, Refused, Simulator
 from hsmstore.cli.clock import pauses
 from hsmstore.cli.durations import in_words
-from hsmstore.cli.options import AsJson, StoreId
+from hsmstore.cli.ids import STORES, StoreId
+from hsmstore.cli.options import AsJson
 from hsmstore.cli.views import ClockView, EventView, ExplanationView
 from hsmstore.cli.waiting import Unsettled
 from hsmstore.domain.connection import ConnectionState
@@ -58,7 +59,8 @@ def _outcome(event: EventView) -> Sequence[str]:
 def watch(
     context: typer.Context,
     key_store_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="STORE", help="Which key stores; none: all.")
+        list[str] | None,
+        typer.Argument(metavar="STORE", help="Which key stores; none: all.", autocompletion=STORES),
     ] = None,
     *,
     until: Annotated[

@@ -10,6 +10,7 @@ import typer
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.durations import in_words, seconds_of
+from hsmstore.cli.ids import CLUSTERS, STORES, FaultId
 from hsmstore.cli.options import AsJson, option, takes
 from hsmstore.cli.simulated_clock import typed_seconds
 from hsmstore.cli.views import ClockView, FaultView
@@ -30,8 +31,22 @@ class Holdable(StrEnum):
 
 
 _WHEN: Final = (
-    option("store", str | None, "--store", metavar="STORE", help="Of this key store alone."),
-    option("cluster", str | None, "--cluster", metavar="CLUSTER", help="Of this cluster alone."),
+    option(
+        "store",
+        str | None,
+        "--store",
+        metavar="STORE",
+        help="Of this key store alone.",
+        autocompletion=STORES,
+    ),
+    option(
+        "cluster",
+        str | None,
+        "--cluster",
+        metavar="CLUSTER",
+        help="Of this cluster alone.",
+        autocompletion=CLUSTERS,
+    ),
     option("times", int | None, "--times", metavar="N", min=1, help="Only the next N."),
     option("every", int | None, "--every", metavar="N", min=1, help="Only every Nth."),
     option("probability", float | None, "--probability", metavar="P", help="Each with this probability."),
@@ -146,7 +161,7 @@ def _when(fault: FaultView) -> str:
 @app.command("remove")
 def remove(
     context: typer.Context,
-    fault_id: Annotated[str, typer.Argument(metavar="FAULT", help="The fault's id: fault-…")],
+    fault_id: FaultId,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +184,8 @@ def clear(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 HeldStore = Annotated[
-    str | None, typer.Argument(metavar="STORE", help="This key store alone; none: every one.")
+    str | None,
+    typer.Argument(metavar="STORE", help="This key store alone; none: every one.", autocompletion=STORES),
 ]
 
 

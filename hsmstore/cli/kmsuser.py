@@ -6,12 +6,14 @@ import typer
 
 from hsmstore.cli.client import Simulator
 from hsmstore.cli.cluster_card import show_cluster
-from hsmstore.cli.options import AsJson, ClusterId, required_secret, takes_secret
+from hsmstore.cli.ids import HSMS, ClusterId
+from hsmstore.cli.options import AsJson, required_secret, takes_secret
 
 app: Final = typer.Typer(help="Keep kmsuser, as whom KMS logs in to a cluster.")
 
 OneHsm = Annotated[
-    str | None, typer.Option("--hsm", metavar="HSM", help="On this HSM alone, instead of on all.")
+    str | None,
+    typer.Option("--hsm", metavar="HSM", help="On this HSM alone, instead of on all.", autocompletion=HSMS),
 ]
 
 

@@ -5,11 +5,10 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 
-from hsmstore.cli.client import Simulator
 from hsmstore.settings import BadSetting, load
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import FIELDS, Field
@@ -17,16 +16,6 @@ from hsmstore.settings.fields import FIELDS, Field
 Command = Callable[..., None]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-StoreId = Annotated[str, typer.Argument(metavar="STORE", help="The key store's id: cks-…")]
-ClusterId = Annotated[str, typer.Argument(metavar="CLUSTER", help="The cluster's id: cluster-…")]
-
-
-class Invocation(NamedTuple):
-    """What stands before the subcommand. `given` are the options that were typed."""
-
-    simulator: Simulator
-    endpoint_chosen: bool
-    given: Sequence[str]
 
 
 def takes(

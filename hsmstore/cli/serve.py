@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from hsmstore.cli import screen, welcome
-from hsmstore.cli.options import AsJson, Invocation, takes_settings
+from hsmstore.cli.invocation import Invocation
+from hsmstore.cli.options import AsJson, takes_settings
 from hsmstore.settings import BadSetting, Loaded
 
 

@@ -7,7 +7,8 @@ import typer
 
 from hsmstore.cli import explaining, screen
 from hsmstore.cli.client import Simulator
-from hsmstore.cli.options import AsJson, StoreId, read_text, required_secret, takes_secret
+from hsmstore.cli.ids import CLUSTERS, StoreId
+from hsmstore.cli.options import AsJson, read_text, required_secret, takes_secret
 from hsmstore.cli.views import ClusterView, CreatedView, StoreView
 from hsmstore.cli.waiting import entry_of, require_state, settled
 from hsmstore.cli.xks import takes_xks, xks_members
@@ -31,7 +32,8 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new store's name.")],
     *,
     cluster: Annotated[
-        str | None, typer.Option(metavar="CLUSTER", help="The cluster that holds the keys.")
+        str | None,
+        typer.Option(metavar="CLUSTER", help="The cluster that holds the keys.", autocompletion=CLUSTERS),
     ] = None,
     password: str | None,
     trust_anchor: Annotated[
@@ -155,7 +157,10 @@ def update(
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="A new name.")] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="CLUSTER", help="Another cluster with the same certificate.")
+        str | None,
+        typer.Option(
+            metavar="CLUSTER", help="Another cluster with the same certificate.", autocompletion=CLUSTERS
+        ),
     ] = None,
     password: str | None,
     xks: dict[str, str],

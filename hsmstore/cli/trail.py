@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 
 from hsmstore.cli import screen
+from hsmstore.cli.ids import STORES
 from hsmstore.cli.options import AsJson, takes_settings
 from hsmstore.settings import BadSetting, Loaded
 from hsmstore.trail.files import trail_files, whole_lines
@@ -78,7 +79,9 @@ def search(
     loaded: Loaded,
     event: Annotated[str | None, typer.Option(metavar="NAME", help="Of this operation.")] = None,
     error: Annotated[str | None, typer.Option(metavar="CODE", help="Refused with this code.")] = None,
-    store: Annotated[str | None, typer.Option(metavar="STORE", help="About this key store's id.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="STORE", help="About this key store's id.", autocompletion=STORES)
+    ] = None,
     principal: Annotated[
         str | None, typer.Option(metavar="NAME", help="By this ARN, user name, account or access key id.")
     ] = None,

@@ -121,17 +121,6 @@ def test_version(hsmstore: CommandLine) -> None:
     assert hsmstore("--version").out == f"hsmstore {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [("hsmstore st", "store"), ("hsmstore store cr", "create"), ("hsmstore serve --profile li", "lifelike")],
-)
-def test_completion(hsmstore: CommandLine, typed: str, offered: str) -> None:
-    """The shell is offered commands and values."""
-    completion = {"_HSMSTORE_COMPLETE": "complete_bash", "COMP_WORDS": typed}
-    outcome = hsmstore(**completion, COMP_CWORD=str(typed.count(" ")))
-    assert outcome.out.split() == [offered]
-
-
 def test_a_client_loads_no_server() -> None:
     """What is typed often does not pay for the server's libraries."""
     names = ("sqlalchemy", "alembic", "pkcs11", "httptools", "falcon", "cryptography", "yaml")

@@ -20,6 +20,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return an environment in which uv finds packages in a directory only. pipx installs through uv, too."""
     home = tmp_path_factory.mktemp("home")
     found = {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(wheels(home / "wheels"))}
+    found["UV_PYTHON"] = sys.executable  # which the wheels are for
     return {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.defpath}", **found}
 
 

@@ -111,7 +111,10 @@ class Player:
         path = directory / str(block.file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.samples.true(block.text), encoding="utf-8")
-        PARSERS.get(block.language, str)(block.text)
+        try:
+            PARSERS.get(block.language, str)(block.text)
+        except (ValueError, yaml.YAMLError, configparser.Error) as error:
+            raise Untrue(f"{block.place}: {error}") from error
 
     def _script(self, block: Block) -> None:
         said, code = self._shell.type(self._true(block.text), "-euo pipefail")

@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 from hsmstore.cli import screen
 from hsmstore.cli.client import Simulator
-from hsmstore.cli.options import Invocation
+from hsmstore.cli.invocation import Invocation
 from hsmstore.cli.own_server import own_server
 from hsmstore.cli.scenario.playing import UNTRUE, play
 from hsmstore.cli.scenario.script import BadScenario, Script, load
