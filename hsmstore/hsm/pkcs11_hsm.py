@@ -24,7 +24,7 @@ from hsmstore.hsm.line import Line
 from hsmstore.hsm.module import MODULES, Module, lent_module, reference
 from hsmstore.hsm.profile import Profile, load_profile
 from hsmstore.hsm.route import Route, still_wanted, token_files
-from hsmstore.hsm.session import Session, Term, log_in, self_test
+from hsmstore.hsm.session import Looks, Session, Term, log_in, self_test
 from hsmstore.hsm.traced import TracedSession
 from hsmstore.settings.environment import environment
 
@@ -66,7 +66,7 @@ class Pkcs11Hsm:
         self._calling = calling
         self._span: Calling = calling or nullcontext
         self._silent_until: dict[str, float] = {}
-        self._sessions: set[Session] = set()
+        self._looks = Looks()
         self._elsewhere = SessionsElsewhere()
 
     def makes_tokens(self, profile: str | None) -> bool:
@@ -183,7 +183,7 @@ class Pkcs11Hsm:
 
         """
         try:
-            term = Term(lease, self._monotonic, self._failed, self._sessions)
+            term = Term(lease, self._monotonic, self._failed, self._looks)
             return self._connect(cluster, password, term)
         except ConnectFailed as error:
             if isinstance(error.__cause__, pkcs11.PKCS11Error):

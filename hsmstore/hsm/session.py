@@ -23,25 +23,44 @@ from hsmstore.hsm.module import Module
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
-LOOK_INTERVAL: Final = 0.001  # seconds; a look at a file costs as much as a draw
-LOOKS_MAX: Final = (
-    2000  # a second, of all sessions: of a hundred that are drawn from in turn none would skip one
-)
+LOOK_INTERVAL: Final = 0.0005  # seconds; a look at a file costs as much as a draw
 PROBE_INTERVAL: Final = 1.0  # seconds; a C_GetTokenInfo costs ten times what a draw does
 SELF_TEST_LENGTH: Final = 32  # bytes
+
+
+class Looks:
+    """The looks at tokens that the sessions of a process share.
+
+    A session looks where none has looked for LOOK_INTERVAL, so that where draws are few each takes a look.
+    Where draws come fast from many, each of which would take one, it looks when it has waited for its turn.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no session."""
+        self.sessions: set[Session] = set()
+        self._free_at = 0.0
+
+    def is_free(self, now: float) -> bool:
+        """Tell whether nobody has just looked."""
+        return now >= self._free_at
+
+    def took(self, now: float) -> float:
+        """Take a look into account; return when the next of the same session can be put off no further."""
+        self._free_at = now + LOOK_INTERVAL
+        return now + len(self.sessions) * LOOK_INTERVAL
 
 
 class Term(NamedTuple):
     """How long a session may be drawn from: no longer than the lease, by a clock whose seconds only grow.
 
-    `failed` is told the name of each CKR that a call ends in. `sessions` are all that are open: each adds
-    itself, and is gone from them when it is closed.
+    `failed` is told the name of each CKR that a call ends in. `looks` knows all sessions that are open: each
+    adds itself, and is gone from there when it is closed.
     """
 
     lease: Lease
     monotonic: Callable[[], float]
     failed: Callable[[str], None]
-    sessions: set["Session"]
+    looks: Looks
 
 
 class Session:
@@ -76,11 +95,11 @@ class Session:
         self._keys = KeyObjects(session, directory, lacking_for_keys(self.mechanisms))
         token_object = None if directory is None else directory.token_object()
         self._token_object = None if token_object is None else str(token_object)
-        self._lease, self._monotonic, self._failed, self._sessions = term
+        self._lease, self._monotonic, self._failed, self._looks = term
         self._probe_due = self._monotonic() + PROBE_INTERVAL
-        self._look_due = 0.0
-        self._sessions.add(self)
-        held.callback(self._sessions.discard, self)
+        self._look_due = self._look_latest = 0.0
+        self._looks.sessions.add(self)
+        held.callback(self._looks.sessions.discard, self)
         self._held = held.pop_all()  # last: where anything above fails, the caller still has it
 
     def draw(self, length: int) -> bytes:
@@ -242,7 +261,7 @@ class Session:
             try:
                 return function(*arguments)
             except BaseException:
-                self._look_due = 0.0  # what went wrong may be that there is no token any more
+                self._look_due = self._look_latest = 0.0  # there may be no token any more
                 raise
             finally:
                 monotonic = self._monotonic
@@ -270,14 +289,16 @@ class Session:
         lease_end = self._lease.ends
         if now >= lease_end:
             raise ConnectionClosed
+        if now < self._look_latest and not self._looks.is_free(now):
+            return
         token_object = self._token_object
         if token_object is not None and not os.access(token_object, os.F_OK):  # costs two thirds of a stat
             os.stat(token_object)  # noqa: PTH116  # raises why
         if now >= self._probe_due:
             _require_kmsuser(self._slot.get_token())
             self._probe_due = now + PROBE_INTERVAL
-        interval = max(LOOK_INTERVAL, len(self._sessions) / LOOKS_MAX)
-        self._look_due = min(now + interval, lease_end)
+        self._look_latest = self._looks.took(now)
+        self._look_due = min(now + LOOK_INTERVAL, lease_end)
 
 
 def _require_kmsuser(token: pkcs11.Token) -> None:

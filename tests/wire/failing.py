@@ -2,11 +2,13 @@
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hsmstore.hsm.session import LOOK_INTERVAL
 from tests.server import PASSWORD, Server
 from tests.wire.refusals import Refusal, code, refusal
 
@@ -154,8 +156,14 @@ class Played:
         """Take a file or directory away for as long as the context lasts."""
         aside = path.with_name(f"{path.name}.aside")
         shutil.move(path, aside)
+        wait_for_a_look()
         yield
         shutil.move(aside, path)
 
 
-__all__ = ["INVALID_STATE", "NEW_PASSWORD", "PASSWORD", "SOFTHSM", "Played"]
+def wait_for_a_look() -> None:
+    """Let the time go by in which a draw may not notice what became of its token (docs/architecture.md)."""
+    threading.Event().wait(20 * LOOK_INTERVAL)
+
+
+__all__ = ["INVALID_STATE", "NEW_PASSWORD", "PASSWORD", "SOFTHSM", "Played", "wait_for_a_look"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.pages.reading import tried_by
 from tests.server import PASSWORD, Server, running
-from tests.wire.failing import NEW_PASSWORD, Played
+from tests.wire.failing import NEW_PASSWORD, Played, wait_for_a_look
 
 pytestmark = pytest.mark.simulator_only
 
@@ -45,6 +45,7 @@ def test_a_call_that_fails(telling: Server) -> None:
     played = Played(telling, "fails")
     played.works()
     shutil.rmtree(played.home)
+    wait_for_a_look()
     asked = {"NumberOfBytes": 8, "CustomKeyStoreId": played.store}
     answer = telling.call("GenerateRandom", asked)
     assert answer.status == 500
