@@ -38,6 +38,7 @@ from hsmstore.wire.metering import PROMPT, MeteredApplication
 from hsmstore.wire.wsgi import Environ, StartResponse, WsgiApplication
 
 if TYPE_CHECKING:
+    from hsmstore.control.app import ManagementApplication
     from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
     from hsmstore.storage.registry import SqlRegistry
     from hsmstore.system.sealing import AesGcmSealer
@@ -143,28 +144,30 @@ def _attestation(settings: Settings, entropy: Entropy) -> Attestation:
 
 
 def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication:
-    """Return the management API; the console is added to it for whoever asks for a page."""
+    """Return the management API; the console joins it when somebody asks for a page."""
+    guard = Guard(entropy.random_bytes(TOKEN_BYTES).hex(), trusts_local=True)
 
     @cache
-    def application(*, console: bool) -> WsgiApplication:
+    def application() -> "ManagementApplication":
         from hsmstore.control.app import management_application  # noqa: PLC0415  # see above
         from hsmstore.control.health import Health  # noqa: PLC0415  # see above
 
         health = Health(world)
         health.status = "ok"
-        guard = Guard(entropy.random_bytes(TOKEN_BYTES).hex(), trusts_local=True)
-        made = management_application(world, health, guard, scraping(world, tally, _NoSockets))
-        if console:
-            from hsmstore.console.app import add_console  # noqa: PLC0415  # see above
-            from hsmstore.wire.inside import Inside  # noqa: PLC0415  # see above
+        return management_application(world, health, guard, scraping(world, tally, _NoSockets))
 
-            add_console(made, world, Inside(world), guard)
-        return made
+    @cache
+    def join_console() -> None:
+        from hsmstore.console.app import add_console  # noqa: PLC0415  # see above
+        from hsmstore.wire.inside import Inside  # noqa: PLC0415  # see above
+
+        add_console(application(), world, Inside(world), guard)
 
     def loading(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         below = environ["PATH_INFO"].removeprefix(MANAGEMENT_PREFIX.decode())
-        is_page = below in {"", "/"} or below.startswith("/console")
-        return application(console=is_page)(environ, start_response)
+        if below in {"", "/"} or below.startswith("/console"):
+            join_console()
+        return application()(environ, start_response)
 
     return loading
 

@@ -61,9 +61,12 @@ class _Resource:
         return respond
 
 
+ManagementApplication = falcon.App[falcon.Request, falcon.Response]
+
+
 def management_application(
     world: World, health: Health, guard: Guard, scrape: Callable[[], bytes]
-) -> falcon.App[falcon.Request, falcon.Response]:
+) -> ManagementApplication:
     """Return the WSGI application; `scrape` gives what Prometheus reads.
 
     Behind `guard` lies every path but those that `control.guard` names.
