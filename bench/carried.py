@@ -5,41 +5,36 @@ among hsmstore's dependencies: they are imported where they are asked for.
 """
 
 import asyncio
-import json
 import sys
-import time  # noqa: TID251  # a benchmark measures
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from bench.constant import Constant
+from bench import constant
 from hsmstore.wire.http import Response
-from hsmstore.wire.server import Server
 
 Headers = list[tuple[str, str]]
 
 
-def asyncio_carried(port: int, headers: Headers, body: bytes) -> None:
+def asyncio_carried(port: int, response: Response) -> None:
     """Serve as hsmstore does."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
-    application = Constant(Response(200, lines, body))
-    Server(application, "127.0.0.1", port, threads=4, real_time=time.time).run()
+    constant.serve(response, port, threads=4)
 
 
-def uvloop_carried(port: int, headers: Headers, body: bytes) -> None:
+def uvloop_carried(port: int, response: Response) -> None:
     """Serve as hsmstore does, in the loop of libuv."""
     import uvloop  # type: ignore[import-not-found]  # noqa: PLC0415  # no dependency
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio_carried(port, headers, body)
+    asyncio_carried(port, response)
 
 
-def uvicorn_carried(port: int, headers: Headers, body: bytes) -> None:
+def uvicorn_carried(port: int, response: Response) -> None:
     """Serve an ASGI application with uvicorn, which takes uvloop and httptools where they are."""
     import uvicorn  # type: ignore[import-not-found]  # noqa: PLC0415  # no dependency
 
-    pairs = [(name.encode(), value.encode()) for name, value in headers]
+    pairs = [(name.encode(), value.encode()) for name, value in headers_of(response)]
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -47,17 +42,17 @@ def uvicorn_carried(port: int, headers: Headers, body: bytes) -> None:
         while (await receive()).get("more_body"):
             pass
         await send({"type": "http.response.start", "status": 200, "headers": pairs})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": response.body})
 
     uvicorn.run(
         application, host="127.0.0.1", port=port, log_level="critical", access_log=False, lifespan="off"
     )
 
 
-def granian_carried(interface: str, threads: int) -> Callable[[int, Headers, bytes], None]:
+def granian_carried(interface: str, threads: int) -> Callable[[int, Response], None]:
     """Return what serves with Granian: one worker, so many threads that run Python."""
 
-    def serve(port: int, *_: object) -> None:
+    def serve(port: int, _: Response) -> None:
         from granian import Granian  # type: ignore[import-not-found]  # noqa: PLC0415  # no dependency
 
         Granian(
@@ -84,33 +79,35 @@ CARRIERS: Final = {
 
 
 @cache
-def _answer() -> tuple[Headers, bytes]:
+def answer() -> Response:
     """Return what the file says; Granian's worker is told by the same arguments."""
-    lines, text = json.loads(Path(sys.argv[2]).read_text())
-    pairs = (line.split(": ", 1) for line in lines.split("\r\n") if line)
-    return [(name, value) for name, value in pairs], text.encode()
+    return constant.read(Path(sys.argv[2]))
+
+
+@cache
+def headers_of(response: Response) -> Headers:
+    """Return the header lines as pairs."""
+    lines = response.headers.decode().splitlines()
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[[str, Headers], object]) -> Iterable[bytes]:
     """Answer, as WSGI wants it."""
     environ["wsgi.input"].read()
-    headers, body = _answer()
-    start_response("200 OK", headers)
-    return [body]
+    start_response("200 OK", headers_of(answer()))
+    return [answer().body]
 
 
 async def rsgi(_: Any, protocol: Any) -> None:
     """Answer, as RSGI wants it."""
     await protocol()
-    headers, body = _answer()
-    protocol.response_bytes(200, headers, body)
+    protocol.response_bytes(200, headers_of(answer()), answer().body)
 
 
 def main() -> None:
     """Serve until a signal comes."""
     carrier, _, port = sys.argv[1:]
-    headers, body = _answer()
-    CARRIERS[carrier](int(port), headers, body)
+    CARRIERS[carrier](int(port), answer())
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ They are no dependencies of hsmstore, so this is measured only when it is named,
 them: `pip install granian uvicorn uvloop`.
 """
 
-import json
 import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from bench import client, load
+from bench import client, constant, load
 from bench.carried import CARRIERS
 from bench.section import Rounds, Section, Terms
 from bench.servers import serving
@@ -25,14 +24,14 @@ COLUMNS: Final = {
     "granian-wsgi-4": "Granian, WSGI, 4 threads",
     "granian-rsgi": "Granian, RSGI",
 }
-HEADERS: Final = """\
-X-Amzn-Requestid: 00000000-0000-4000-8000-000000000000
-Content-Type: application/x-amz-json-1.1
-Cache-Control: no-cache, no-store, must-revalidate, private
-Expires: 0
-Pragma: no-cache
-"""
-BODY: Final = '{"Plaintext":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}'
+HEADERS: Final = (
+    ("X-Amzn-Requestid", "00000000-0000-4000-8000-000000000000"),
+    ("Content-Type", "application/x-amz-json-1.1"),
+    ("Cache-Control", "no-cache, no-store, must-revalidate, private"),
+    ("Expires", "0"),
+    ("Pragma", "no-cache"),
+)
+BODY: Final = b'{"Plaintext":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}'
 
 _EXPLANATION: Final = """\
 One constant answer, of the size and with the headers of a draw's, to the request as boto3 signs it, over 64
@@ -55,7 +54,7 @@ def measure(terms: Terms) -> Rounds:
     if missing:
         raise RuntimeError(f"missing: {', '.join(missing)}; pip install {' '.join(WANTED)}")
     file = terms.directory / "answer.json"
-    file.write_text(json.dumps([HEADERS.replace("\n", "\r\n"), BODY]))
+    constant.write(HEADERS, BODY, file)
     for _ in range(terms.rounds):
         figures = {}
         for carrier in CARRIERS:

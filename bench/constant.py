@@ -22,6 +22,17 @@ def write(headers: Iterable[tuple[str, str]], body: bytes, file: Path) -> None:
     file.write_text(json.dumps(["".join(lines), body.decode()]))
 
 
+def read(file: Path) -> Response:
+    """Return the answer that was kept."""
+    lines, text = json.loads(file.read_text())
+    return Response(200, lines.encode(), text.encode())
+
+
+def serve(response: Response, port: int, threads: int) -> None:
+    """Give one answer, with hsmstore's server, until a signal comes."""
+    Server(Constant(response), "127.0.0.1", port, threads, real_time=time.time).run()
+
+
 class Constant:
     """Answers every request alike."""
 
@@ -40,9 +51,7 @@ class Constant:
 def main() -> None:
     """Serve until a signal comes."""
     threads, file, port = sys.argv[1:]
-    lines, text = json.loads(Path(file).read_text())
-    application = Constant(Response(200, lines.encode(), text.encode()))
-    Server(application, "127.0.0.1", int(port), int(threads), real_time=time.time).run()
+    serve(read(Path(file)), int(port), int(threads))
 
 
 if __name__ == "__main__":
