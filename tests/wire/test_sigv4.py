@@ -70,7 +70,11 @@ def test_each_byte_of_the_body_counts(draft: Draft, data: st.DataObject) -> None
     body = draft.body + b"\0"
     place, bit = data.draw(st.integers(0, len(body) - 1)), data.draw(st.integers(0, 7))
     turned = body[:place] + bytes([body[place] ^ 1 << bit]) + body[place + 1 :]
-    for other in (body, turned[:-1] if turned[:-1] != draft.body else turned, draft.body[:-1] or b"x"):
+    for other in (
+        body,
+        turned[:-1] if turned[:-1] != draft.body else turned,
+        draft.body[:-1] if draft.body else b"x",
+    ):
         assert refused(replace(draft, body=other)) == MISMATCH
 
 
