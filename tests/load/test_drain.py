@@ -36,6 +36,8 @@ def is_refused(server: Server) -> bool:
         socket.create_connection(("127.0.0.1", server.port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # the listener was closed with this connection in its queue
     return False
 
 
