@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from tests.hanging import hang
+
 
 class ServedHsm:
     """A token behind p11-kit remoting, in a data directory of its own."""
@@ -92,6 +94,15 @@ class ServedHsm:
         """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def hang(self) -> None:
+        """Let it answer nobody until `go_on`."""
+        assert self._process is not None
+        hang(self._process.pid)
+
+    def go_on(self) -> None:
+        """End what `hang` began."""
+        self.send(signal.SIGCONT)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it; return its exit code, or minus the signal. Idempotent."""

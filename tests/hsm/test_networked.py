@@ -23,6 +23,7 @@ from hsmstore.hsm.module import lent_module
 from hsmstore.hsm.pkcs11_hsm import Pkcs11Hsm
 from hsmstore.hsm.profile import load_profile
 from hsmstore.system.clock import monotonic
+from tests.hanging import hang, members
 from tests.hsm.conftest import (
     CLUSTER_ID,
     OTHER_CLUSTER_ID,
@@ -68,15 +69,20 @@ class Server:
         while not self._listens():
             pause(0.01)
 
-    def send(self, number: int) -> None:
-        """Send a signal to the server and to each connection's process."""
+    def hang(self) -> None:
+        """Let the server and each connection's process answer nobody until `go_on`."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        hang(*members(self.process.pid))
+
+    def go_on(self) -> None:
+        """End what `hang` began."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it; idempotent."""
         if self.process is not None:
-            self.send(signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -172,7 +178,7 @@ def test_what_cannot_be_passed_on(remote: Remote, tmp_path: Path) -> None:
 def test_a_hung_server(server: Server, remote: Remote) -> None:
     """A draw that is not answered times out, its connection is cut; a new one works when the server does."""
     connection = remote.connect()
-    server.send(signal.SIGSTOP)
+    server.hang()
     with pytest.raises(HsmTimedOut, match="no answer"):
         connection.draw(8)
     with pytest.raises(HsmUnavailable, match="was cut"):
@@ -182,7 +188,7 @@ def test_a_hung_server(server: Server, remote: Remote) -> None:
         remote.connect()
     with pytest.raises(ConnectFailed, match="in the last attempt"):
         remote.connect()
-    server.send(signal.SIGCONT)
+    server.go_on()
     fresh = eventually(remote.connect)
     assert fresh.draw(8)
     fresh.close()
@@ -193,20 +199,15 @@ def test_a_near_server_hangs(server: Server, remote: Remote) -> None:
     connection = remote.connect()
     assert connection.draw_promptly(8) is None  # nobody knows yet
     assert eventually(lambda: _promptly(connection))
-    server.send(signal.SIGSTOP)
+    server.hang()
     with pytest.raises(HsmTimedOut):
-        _draw_for_ever(connection)
+        connection.draw_promptly(8)
     assert connection.draw_promptly(8) is None
     with pytest.raises(HsmUnavailable, match="was cut"):
         connection.draw(8)
     connection.close()
-    server.send(signal.SIGCONT)
+    server.go_on()
     eventually(remote.connect).close()
-
-
-def _draw_for_ever(connection: HsmConnection) -> None:
-    while True:  # a signal takes its time
-        connection.draw_promptly(8) or connection.draw(8)
 
 
 def _promptly(connection: HsmConnection) -> bytes:
@@ -220,7 +221,7 @@ def test_many_draws_of_a_hung_server(server: Server, remote: Remote) -> None:
     """All who wait for one connection are told, and all threads and copies of the module come back."""
     for _ in range(2):
         connection = eventually(remote.connect)
-        server.send(signal.SIGSTOP)
+        server.hang()
         refused: list[HsmUnavailable] = []
 
         def draw(connection: HsmConnection, refused: list[HsmUnavailable]) -> None:
@@ -236,7 +237,7 @@ def test_many_draws_of_a_hung_server(server: Server, remote: Remote) -> None:
         assert len(refused) == 4
         assert any(isinstance(error, HsmTimedOut) for error in refused)
         connection.close()
-        server.send(signal.SIGCONT)
+        server.go_on()
     eventually(lambda: _require(not _workers()))
 
 
@@ -267,7 +268,7 @@ def test_a_module_whose_line_is_not_known() -> None:
 def test_closing_over_a_hung_server(server: Server, remote: Remote) -> None:
     """A close does not wait for a hung call, whose bytes nobody gets; a new connect works beside it."""
     connection = remote.connect()
-    server.send(signal.SIGSTOP)
+    server.hang()
     outcome: list[object] = []
 
     def draw() -> None:
@@ -279,7 +280,7 @@ def test_closing_over_a_hung_server(server: Server, remote: Remote) -> None:
     thread = threading.Thread(target=draw)
     thread.start()
     connection.close()
-    server.send(signal.SIGCONT)
+    server.go_on()
     thread.join()
     assert isinstance(outcome[0], HsmTimedOut | ConnectionClosed)
     fresh = eventually(remote.connect)
@@ -289,13 +290,13 @@ def test_closing_over_a_hung_server(server: Server, remote: Remote) -> None:
 
 def test_connecting_to_a_hung_server(server: Server, remote: Remote) -> None:
     """A connect that is not answered is NETWORK_ERRORS, and frees kmsuser for the next one."""
-    server.send(signal.SIGSTOP)
+    server.hang()
     for _ in range(2):
         with pytest.raises(ConnectFailed, match="NETWORK_ERRORS"):
             remote.connect()
     with pytest.raises(HsmTimedOut):
         remote.hsm.reset_password(remote.cluster, SO_PIN, PASSWORD)
-    server.send(signal.SIGCONT)
+    server.go_on()
     connection = eventually(remote.connect)
     assert connection.draw(8)
     connection.close()

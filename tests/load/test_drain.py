@@ -55,7 +55,7 @@ def test_calls_under_way_are_answered(server: Server, tmp_path: Path) -> None:
     ):
         store = {"CustomKeyStoreId": Played(server, "store", **hsm.members).store}
         probe.sendall(b"GET /_hsmstore/ready HTTP/1.1\r\n")
-        hsm.send(signal.SIGSTOP)
+        hsm.hang()
         calls = [pool.submit(server.call, "ConnectCustomKeyStore", store)]
         assert comes_true(lambda: under_way(server) == 1)
         calls.append(pool.submit(server.call, "DescribeCustomKeyStores", store))
@@ -66,7 +66,7 @@ def test_calls_under_way_are_answered(server: Server, tmp_path: Path) -> None:
         probe.sendall(b"Host: localhost\r\n\r\n")
         assert b"the server is draining" in b"".join(iter(lambda: probe.recv(4096), b""))
         assert not any(call.done() for call in calls)
-        hsm.send(signal.SIGCONT)
+        hsm.go_on()
         assert [call.result().status for call in calls] == [200, 200, 200]
         assert b'"CONNECTED"' in calls[1].result().body
         assert server.wait() == 0

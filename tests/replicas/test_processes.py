@@ -19,6 +19,7 @@ import pytest
 
 from hsmstore.domain.lease import MARGIN
 from hsmstore.system.clock import monotonic
+from tests.hanging import hang
 from tests.load.history import REPLICAS, judge
 from tests.load.keepalive import kms_request
 from tests.postgres import Postgres
@@ -117,7 +118,7 @@ class Town:
 @contextmanager
 def standing_still(replica: Server) -> Iterator[None]:
     """Stop a replica, and let it go on at the end of the context."""
-    os.kill(replica.pid, signal.SIGSTOP)
+    hang(replica.pid)
     try:
         yield
     finally:

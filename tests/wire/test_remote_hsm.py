@@ -54,11 +54,11 @@ def test_a_killed_hsm(server: Server, hsm: ServedHsm) -> None:
 def test_a_hung_hsm(server: Server, hsm: ServedHsm) -> None:
     """A draw that nobody answers is a timeout of the dependency; when the HSM goes on, so do the draws."""
     played = over(server, hsm, "hung-hsm")
-    hsm.send(signal.SIGSTOP)
+    hsm.hang()
     assert played.refused_draw().code == "DependencyTimeoutException"
     assert played.refused_draw().code == "DependencyTimeoutException"
     assert played.state() == ("CONNECTED", None)
-    hsm.send(signal.SIGCONT)
+    hsm.go_on()
     assert drawn_at_last(played)
 
 
