@@ -25,6 +25,7 @@ from pkcs11._pkcs11 import lib
 
 from hsmstore.domain.cluster import TokenReference
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.hsm.codepages import share_code
 from hsmstore.hsm.profile import Profile
 
 CKR_OK: Final = 0
@@ -235,7 +236,7 @@ def lent_module(
         if module is None:
             environment = profile.address(address)
             module = (
-                _load_copy(source, directory, environment)
+                _load_copy(source, directory, environment, version)
                 if profile.private_copy
                 else Module(source, source, environment)
             )
@@ -264,13 +265,15 @@ def _take(version: _Version, profile: Profile) -> Module | None:
         return modules.pop() if modules else None
 
 
-def _load_copy(source: Path, directory: Path, environment: Mapping[str, str]) -> Module:
+def _load_copy(source: Path, directory: Path, environment: Mapping[str, str], version: _Version) -> Module:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f"{source.stem}-", suffix=".so", dir=directory)
     copy = Path(name)
     try:
         os.close(handle)
         shutil.copyfile(source, copy)
-        return Module(copy, source, environment)
+        module = Module(copy, source, environment)
+        share_code(copy, version)
+        return module
     finally:
         copy.unlink()

@@ -1,12 +1,15 @@
 """The copies of a module that are lent out."""
 
+import ctypes
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from hsmstore.domain.errors import EnvironmentUnfit
+from hsmstore.hsm.codepages import MAPPINGS, share_code
 from hsmstore.hsm.module import lent_module
 from hsmstore.hsm.profile import load_profile
 from tests.hsm.conftest import CLUSTER_ID, Bench
@@ -76,6 +79,53 @@ def test_a_copy_that_cannot_be_written(bench: Bench) -> None:
         lent_module(load_profile("softhsm2"), _fresh(source, bench.directory), bench.directory / "modules"),
     ):
         pass
+
+
+def test_copies_share_their_code(bench: Bench, tmp_path: Path) -> None:
+    """Each copy runs the code of the first and writes to pages of its own; each works."""
+    profile, source = load_profile("softhsm2"), _fresh(load_profile("softhsm2").locate(), tmp_path)
+    home = {"SOFTHSM2_CONF": str(bench.home(bench.create()) / "softhsm2.conf")}
+    before = {*mapped("r-xp")}, {*mapped("rw-p")}
+    with ExitStack() as stack:
+        modules = [stack.enter_context(lent_module(profile, source, tmp_path)) for _ in range(3)]
+        assert [len({*mapped(kind)} - had) for kind, had in zip(("r-xp", "rw-p"), before, strict=True)] == [
+            1,
+            3,
+        ]
+        for module in modules:
+            module.initialize(home)
+            with module.find_token(CLUSTER_ID).open() as session:
+                assert any(session.generate_random(128))
+
+
+def test_other_code_is_not_shared(tmp_path: Path) -> None:
+    """A copy whose code is not the first one's keeps its own: no page is taken for another by its name."""
+    source = load_profile("softhsm2").locate()
+    copies = [Path(shutil.copyfile(source, tmp_path / f"{name}.so")) for name in ("first", "same", "other")]
+    before = mapped("r-xp")
+    for copy in copies:
+        if copy.stem == "other":
+            _alter(copy, mapped("r-xp")[copies[0].stat().st_ino])
+        ctypes.CDLL(str(copy))
+        share_code(copy, tmp_path)
+    assert {*mapped("r-xp")} - {*before} == {copies[0].stat().st_ino, copies[2].stat().st_ino}
+
+
+def _alter(copy: Path, code: range) -> None:
+    octets = bytearray(copy.read_bytes())
+    octets[code[len(code) // 2]] ^= 0xFF
+    copy.write_bytes(octets)
+
+
+def mapped(permissions: str) -> dict[int, range]:
+    """Return the inodes of the files that are mapped so, each with the last such part of it."""
+    found = {}
+    for line in MAPPINGS.read_text(encoding="utf-8").splitlines():
+        addresses, granted, offset, _, inode, *_ = line.split()
+        if granted == permissions:
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            found[int(inode)] = range(int(offset, 16), int(offset, 16) + end - start)
+    return found
 
 
 def _fresh(source: Path, directory: Path) -> Path:
