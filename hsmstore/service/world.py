@@ -16,7 +16,7 @@ from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import KmsKey
-from hsmstore.domain.lease import LEASE, UNENDING, Lease
+from hsmstore.domain.lease import LEASE, NONE, UNENDING
 from hsmstore.domain.policy.usage import Usage
 from hsmstore.domain.ports import (
     Certificates,
@@ -116,7 +116,7 @@ class Replica:
         self.place = place
         self.shared = shared
         self.seconds = seconds
-        self.lease = Lease("", float("-inf")) if shared else UNENDING
+        self.lease = NONE if shared else UNENDING
         self.refused_at = float("-inf")
         self.watched: dict[str, Watch] = {}
         self.clock_setting: ClockSetting | None = None

@@ -179,11 +179,15 @@ def test_a_crash_holds_up_a_disconnect_for_a_lease(estate: Estate) -> None:
 
 
 def test_a_stop_holds_up_nothing(estate: Estate) -> None:
-    """A replica that ends gives back its lease and its holds."""
+    """A replica that ends gives back its lease and its holds; a thread of it that is late opens nothing."""
     one, other = estate.replica(), estate.replica()
     store = estate.connected_store(one)
     other.draw(store)
-    other.world.gate.shut_all()
+    lease, connection = other.world.replica.lease, other.connection(store)
+    assert connection is not None
     steps.give_back(other.world)
+    with pytest.raises(Conflict):
+        steps.open_gate(other.world, other.store(store), connection, lease)
+    assert other.connection(store) is None
     one.disconnect(store)
     assert one.look_at(store) is ConnectionState.DISCONNECTED
