@@ -233,10 +233,18 @@ def give_back(world: World) -> None:
 
 
 def _look_at_stores(world: World) -> None:
-    """Let go of every store that is no longer CONNECTED, or whose cluster has changed."""
+    """Let go of every store that is no longer CONNECTED, or whose cluster has changed.
+
+    Likewise of what is open and held no more: a fail-over has lost the hold, or a copy of this process, in a
+    machine that was cloned as it ran, has let go of it.
+    """
     replica = world.replica
+    opened = world.gate.open_stores()  # before the holds are read: what is open has been entered
     with world.registry.reading() as unit:
         holdings = unit.leases.holdings(replica.lease.id)
+    for scope, key_store_id in set(opened) - {(each.scope, each.key_store_id) for each in holdings}:
+        log.warning("key store %s was open and not held", key_store_id)
+        let_go(world, scope, key_store_id)
     for holding in holdings:
         watch = replica.watched.get(holding.key_store_id)
         is_same = watch is not None and watch.version == holding.cluster_version

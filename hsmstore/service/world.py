@@ -89,8 +89,12 @@ class Gate:
 
     def shut_all(self) -> None:
         """Shut every connection, as the process ends."""
-        for scope, key_store_id in list(self._connections):
+        for scope, key_store_id in self.open_stores():
             self.shut(scope, key_store_id)
+
+    def open_stores(self) -> list[tuple[Scope, str]]:
+        """Return which stores draws are let through to."""
+        return list(self._connections)
 
 
 class Watch(NamedTuple):

@@ -52,6 +52,19 @@ def test_a_lost_notice_costs_no_more_than_a_renewal(estate: Estate, heard: Notic
     assert one.look_at(store) is ConnectionState.DISCONNECTED
 
 
+def test_what_is_open_and_not_held(estate: Estate) -> None:
+    """Who finds its hold gone, as after a fail-over without the last commits, shuts its gate and holds anew."""
+    one = estate.replica()
+    store = estate.connected_store(one)
+    estate.lose_holds()
+    steps.look(one.world)
+    assert one.connection(store) is None
+    assert one.draw(store)
+    assert estate.holders() == {one.world.replica.lease.id}
+    steps.look(one.world)
+    assert one.connection(store) is not None
+
+
 def test_a_hold_that_comes_too_late(estate: Estate) -> None:
     """Who read CONNECTED before a disconnect and holds after it is sent back: the row has changed."""
     one, other = estate.replica(), estate.replica()
