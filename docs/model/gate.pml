@@ -20,6 +20,9 @@
  *
  * CRASHES and OUTAGES are for the claim that DISCONNECTING ends; FIRST_PROMISE_ONLY leaves the second out. Each
  * other name that can be defined takes one rule away. The search must then find what the rule is for.
+ *
+ * Where there are crashes nobody draws: a crash ends the drawer, so what is given was given before it, and the
+ * search without crashes goes through that. Others, too, see of a crash only what stays in the database.
  */
 #ifndef L
 #define L 2                     /* ticks of a lease */
@@ -51,6 +54,7 @@ byte outages = OUTAGES;         /* how often it may go away; without this, for e
 /* --- The replica: what ends with its process ------------------------------------------------------------ */
 
 bool alive = true;
+bool leased = true;             /* it may open its gate under the lease that it has: not as it ends */
 bool turn;                      /* some thread has the turn of the store: opens its gate, or shuts it */
 bool gate;                      /* a live connection stands in the gate */
 byte deadline;                  /* ticks until the lease ends */
@@ -76,6 +80,15 @@ bool seen;                      /* somebody has seen DISCONNECTED, and the store
 
 inline shut() { gate = false; if :: conn_term == PRESENT -> conn_term = SHUT :: else fi }
 
+inline shut_for_good() {        /* a thread that is late opens nothing any more */
+    atomic {
+#ifndef SHUT_FOR_A_MOMENT
+        leased = false;
+#endif
+        shut();
+        if :: hold_term != NONE -> hold_term = PAST :: else fi }
+}
+
 inline forget_the_lease() {     /* with all that was opened under it */
     shut();
     deadline = 0;
@@ -93,6 +106,17 @@ inline learn() {                /* that the database has granted the lease; or t
 #endif
     atomic { if :: deadline = asked :: skip fi; asked = 0 }
 }
+
+inline end_the_lease() {        /* for the others: row, hold and claim go, in one transaction */
+    row = false; held = false;
+    if :: claimant == REPLICA -> claimant = NOBODY :: else fi
+}
+
+#ifdef TAKE_OVER_OF_THE_LIVING  /* and not only of who was killed */
+#define may_be_taken_over (up && row && !renewing)
+#else
+#define may_be_taken_over (up && row && !renewing && !alive)
+#endif
 
 #ifdef JUDGED_BY_THE_CLOCK      /* and not by taking the row away */
 #define has_lease (row && lease > 0)
@@ -143,7 +167,7 @@ inline renew() {
 
 /* Before the gate opens: say so in the registry, if the store is CONNECTED there. */
 inline hold() {
-    atomic { !turn -> turn = true; hold_term = PRESENT };
+    atomic { leased && !turn -> turn = true; hold_term = PRESENT };
     if
 #ifdef HOLD_IN_TWO_STEPS
     :: atomic { up && row && state == CONNECTED -> skip };
@@ -208,15 +232,26 @@ inline let_go() {
 #endif
 }
 
-/* The lease has ended by the database's clock, MARGIN ago: row, hold and claim go, in one transaction. */
-inline lapse() {
-    row = false; held = false;
-    if :: claimant == REPLICA -> claimant = NOBODY :: else fi
+/* The lease has ended by the database's clock, MARGIN ago. */
+inline lapse() { may_be_judged -> end_the_lease() }
+
+/* The process ends: shut the gate for good, then end the lease, so that nobody waits for it. */
+inline give_back() {
+#ifdef GIVE_BACK_BEFORE_SHUT
+    if :: atomic { up -> end_the_lease() } :: !up fi;
+    shut_for_good()
+#else
+    shut_for_good();
+    if :: atomic { up && !drawing -> end_the_lease() } :: !up fi
+#endif
 }
+
+/* The process was killed: who starts in its place ends its lease at once. */
+inline take_over() { may_be_taken_over -> end_the_lease() }
 
 /* Once nobody holds the store, it is DISCONNECTED. */
 inline settle_disconnected() {
-    if :: may_be_judged -> lapse() :: else fi;
+    if :: lapse() :: else fi;
     if :: lets_go -> state = DISCONNECTED :: else fi
 }
 
@@ -259,7 +294,9 @@ end:    do
             missed: skip
 #endif
         :: must_let_go -> LET_GO                                    /* notified */
-        od
+        :: break
+        od;
+        give_back()                                                 /* the other threads may be late, and go on */
     } unless { !alive }
 }
 
@@ -294,7 +331,8 @@ end:
     :: atomic { up && state == CONNECTING && claimant == NOBODY -> claimant = OTHER }
     :: atomic { up && claimant == OTHER -> claimant = NOBODY }      /* lapsed */
     :: atomic { up && claimant == OTHER -> say_connected() }
-    :: atomic { may_be_judged -> lapse() }                          /* in passing */
+    :: atomic { lapse() }                                           /* in passing, or swept away long after */
+    :: atomic { take_over() }
 #ifndef CRASHES                 /* nobody need look when what counts is that things end */
     :: atomic { up && state == DISCONNECTED && !seen -> seen = true }
 #endif

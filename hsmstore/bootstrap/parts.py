@@ -97,7 +97,6 @@ def world_of(
         try:
             yield world
         finally:
-            world.gate.shut_all()
             give_back(world)
             world.hsm.close()
             if trail is not None:

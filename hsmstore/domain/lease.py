@@ -1,8 +1,8 @@
 """A replica's lease: for how long the others must reckon with its draws.
 
 The registry keeps it by the database's own clock. Its holder keeps it by a monotonic clock of its own, read
-before the registry was asked, so that it never thinks the lease longer than the others do. Others judge it
-lapsed by deleting its row and in no other way: until then it may be renewed, and afterwards never.
+before the registry was asked, so that it never thinks the lease longer than the others do. It is over for the
+others when its row is deleted, and in no other way: until then it may be renewed, and afterwards never.
 """
 
 from contextlib import AbstractContextManager
@@ -49,6 +49,9 @@ class Lease:
 
 UNENDING: Final = Lease("", float("inf"))
 """The lease of a process that shares its registry with no other."""
+
+NONE: Final = Lease("", float("-inf"))
+"""The lease of a replica that has not taken one yet, or has given its own back."""
 
 
 class Holding(NamedTuple):

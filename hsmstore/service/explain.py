@@ -66,7 +66,8 @@ def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explana
     with world.registry.reading() as unit:
         history = unit.history(store.id, request.limit)
         count = unit.count_events(store.id)
-        attempts = unit.count_events(store.id, Event.CONNECT)
+        is_shut = store.state is ConnectionState.DISCONNECTED
+        was_connected = is_shut and unit.count_events(store.id, Event.CONNECT) > 0
     return Explanation(
         custom_key_store_id=store.id,
         custom_key_store_name=store.name,
@@ -74,17 +75,17 @@ def explain_key_store(request: ExplainRequest, _: Call, world: World) -> Explana
         connection_error_code=store.error_code,
         since=round(store.state_since, 3),
         due=store.due_at and round(store.due_at, 3),
-        why=_why(store, history, attempts),
+        why=_why(store, history, was_connected=was_connected),
         fix=_fix(world, store),
         history=[_description(event) for event in history],
         history_count=count,
     )
 
 
-def _why(store: KeyStore, history: list[KeyStoreEvent], attempts: int) -> str:
+def _why(store: KeyStore, history: list[KeyStoreEvent], *, was_connected: bool) -> str:
     match store.state:
         case ConnectionState.DISCONNECTED:
-            return "It was disconnected." if attempts else "It has never been connected."
+            return "It was disconnected." if was_connected else "It has never been connected."
         case ConnectionState.CONNECTING:
             return "ConnectCustomKeyStore was called; KMS is connecting it to its cluster."
         case ConnectionState.CONNECTED:

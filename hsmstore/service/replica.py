@@ -3,7 +3,8 @@
 Several processes share a registry, and each keeps live connections of its own. What must hold between them
 is that nobody gives a byte of a store that has been seen DISCONNECTED. So a replica draws only under a lease
 that it renews in the registry, and only from stores that it holds there; DISCONNECTING becomes DISCONNECTED
-when nobody holds the store. A lease is over for the others when its row is deleted, and in no other way.
+when nobody holds the store. A lease is over for the others when its row is deleted, and in no other way:
+judged lapsed (`lapse`, `sweep`), given back by its holder, or taken over in the place of a dead one.
 
 A process that shares its registry with nobody has a lease without end; to it every step here is nothing.
 """
@@ -15,7 +16,7 @@ from hsmstore.domain.connection import ConnectionState, Event
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.identifiers import Scope, new_lease_id
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
-from hsmstore.domain.lease import Lease
+from hsmstore.domain.lease import NONE, Lease
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.domain.ports import HsmConnection, Unit
 from hsmstore.service.advance import advance_in
@@ -208,28 +209,42 @@ def look(world: World) -> None:
 
 
 def sweep(world: World) -> None:
-    """Delete leases that lapsed long ago."""
+    """Judge lapsed, long after their end, the leases that nobody waits for: a later `lapse`."""
     with world.registry.renewing() as leases:
         leases.sweep()
 
 
 def give_back(world: World) -> None:
-    """End the lease, as the process ends: nobody has to wait for it. The gate must be shut."""
-    replica = world.replica
-    if not (replica.shared and replica.lease.id):
+    """Shut the gate for good and end the lease, as the process ends: nobody has to wait for it.
+
+    A thread that is late finds that the lease is no longer this replica's, and opens nothing under it.
+    """
+    lease = world.replica.lease
+    if world.replica.shared:
+        world.replica.lease = NONE
+    world.gate.shut_all()
+    if not lease.id:
         return
     try:
         with world.registry.renewing() as leases:
-            leases.end(replica.lease.id)
+            leases.end(lease.id)
     except (Conflict, EnvironmentUnfit) as error:
-        log.warning("the lease %s stays until it lapses: %s", replica.lease.id, error)
+        log.warning("the lease %s stays until it lapses: %s", lease.id, error)
 
 
 def _look_at_stores(world: World) -> None:
-    """Let go of every store that is no longer CONNECTED, or whose cluster has changed."""
+    """Let go of every store that is no longer CONNECTED, or whose cluster has changed.
+
+    Likewise of what is open and held no more: a fail-over has lost the hold, or a copy of this process, in a
+    machine that was cloned as it ran, has let go of it.
+    """
     replica = world.replica
+    opened = world.gate.open_stores()  # before the holds are read: what is open has been entered
     with world.registry.reading() as unit:
         holdings = unit.leases.holdings(replica.lease.id)
+    for scope, key_store_id in set(opened) - {(each.scope, each.key_store_id) for each in holdings}:
+        log.warning("key store %s was open and not held", key_store_id)
+        let_go(world, scope, key_store_id)
     for holding in holdings:
         watch = replica.watched.get(holding.key_store_id)
         is_same = watch is not None and watch.version == holding.cluster_version

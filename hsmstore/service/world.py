@@ -16,7 +16,7 @@ from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.key import KmsKey
-from hsmstore.domain.lease import LEASE, UNENDING, Lease
+from hsmstore.domain.lease import LEASE, NONE, UNENDING
 from hsmstore.domain.policy.usage import Usage
 from hsmstore.domain.ports import (
     Certificates,
@@ -89,8 +89,12 @@ class Gate:
 
     def shut_all(self) -> None:
         """Shut every connection, as the process ends."""
-        for scope, key_store_id in list(self._connections):
+        for scope, key_store_id in self.open_stores():
             self.shut(scope, key_store_id)
+
+    def open_stores(self) -> list[tuple[Scope, str]]:
+        """Return which stores draws are let through to."""
+        return list(self._connections)
 
 
 class Watch(NamedTuple):
@@ -116,7 +120,7 @@ class Replica:
         self.place = place
         self.shared = shared
         self.seconds = seconds
-        self.lease = Lease("", float("-inf")) if shared else UNENDING
+        self.lease = NONE if shared else UNENDING
         self.refused_at = float("-inf")
         self.watched: dict[str, Watch] = {}
         self.clock_setting: ClockSetting | None = None

@@ -1,20 +1,30 @@
-"""The code names the steps of the gate's model, so that a reader finds one in the other."""
+"""The steps of the gate's model: the page tells where each is in the code, and there it is, by its name."""
 
 import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from tests.house.tidy import ROOT
 
 MODEL: Final = ROOT / "docs" / "model" / "gate.pml"
-PLACES: Final = ("hsmstore/service", "hsmstore/domain")
-"""Where steps are taken, and where the ports stand by which an adapter takes them."""
+PAGE: Final = ROOT / "docs" / "replicas.md"
+PACKAGE: Final = ROOT / "hsmstore"
 
 
-def test_each_step_is_a_function() -> None:
-    """Each inline of the model that has a comment of its own is a function of the services or their ports."""
+def test_page_says_where_each_step_is() -> None:
+    """Each inline of the model that has a comment of its own has a row, whose files have it as a function."""
     steps = re.findall(r"^/\* .*\*/\ninline (\w+)", MODEL.read_text(encoding="utf-8"), re.MULTILINE)
-    trees = [ast.parse(path.read_text()) for place in PLACES for path in (ROOT / place).rglob("*.py")]
-    names = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    assert len(steps) == 8
-    assert set(steps) <= names
+    rows = re.findall(r"^\| `(\w+)` \| (`.*?`) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [step for step, _ in rows] == steps
+    for step, where in rows:
+        places = re.findall(r"`(.*?)`", where)
+        assert [place for place in places if step not in _functions(PACKAGE / place)] == [], step
+        assert {place.partition("/")[0] for place in places} != {"domain"}, f"{step}: where is it taken?"
+
+
+def _functions(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name

@@ -52,6 +52,19 @@ def test_a_lost_notice_costs_no_more_than_a_renewal(estate: Estate, heard: Notic
     assert one.look_at(store) is ConnectionState.DISCONNECTED
 
 
+def test_what_is_open_and_not_held(estate: Estate) -> None:
+    """Who finds its hold gone, as after a fail-over without the last commits, shuts its gate and holds anew."""
+    one = estate.replica()
+    store = estate.connected_store(one)
+    estate.lose_holds()
+    steps.look(one.world)
+    assert one.connection(store) is None
+    assert one.draw(store)
+    assert estate.holders() == {one.world.replica.lease.id}
+    steps.look(one.world)
+    assert one.connection(store) is not None
+
+
 def test_a_hold_that_comes_too_late(estate: Estate) -> None:
     """Who read CONNECTED before a disconnect and holds after it is sent back: the row has changed."""
     one, other = estate.replica(), estate.replica()
@@ -179,11 +192,15 @@ def test_a_crash_holds_up_a_disconnect_for_a_lease(estate: Estate) -> None:
 
 
 def test_a_stop_holds_up_nothing(estate: Estate) -> None:
-    """A replica that ends gives back its lease and its holds."""
+    """A replica that ends gives back its lease and its holds; a thread of it that is late opens nothing."""
     one, other = estate.replica(), estate.replica()
     store = estate.connected_store(one)
     other.draw(store)
-    other.world.gate.shut_all()
+    lease, connection = other.world.replica.lease, other.connection(store)
+    assert connection is not None
     steps.give_back(other.world)
+    with pytest.raises(Conflict):
+        steps.open_gate(other.world, other.store(store), connection, lease)
+    assert other.connection(store) is None
     one.disconnect(store)
     assert one.look_at(store) is ConnectionState.DISCONNECTED

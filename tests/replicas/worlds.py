@@ -170,6 +170,10 @@ class Estate:
         """Return which leases hold a store."""
         return {row[0] for row in self._postgres.execute("SELECT replica_id FROM holds", url=self.url)}
 
+    def lose_holds(self) -> None:
+        """Take it out of the registry that anybody holds a store."""
+        self._postgres.execute("DELETE FROM holds", url=self.url)
+
     def leases(self) -> set[str]:
         """Return the leases that nobody has judged lapsed."""
         return {row[0] for row in self._postgres.execute("SELECT id FROM replicas", url=self.url)}
