@@ -114,18 +114,21 @@ class Mover(Client):
                 if not exchange.code:
                     self._date_moves(exchange.answered)
             seen = self._settled()
+            has_failed = connects and seen == "FAILED"
+            if seen == state or has_failed:
+                self._date_moves(self.looks[-1].answered)
+            if has_failed:  # from there only a disconnect leads on
+                self._to("DisconnectCustomKeyStore", "DISCONNECTED")
             if seen == state:
                 return
-            if seen == "FAILED" and connects:  # from there only a disconnect leads on
-                self._to("DisconnectCustomKeyStore", "DISCONNECTED")
 
-    def _date_moves(self, granted: float) -> None:
-        """Note that what was not answered happened before this, or never does.
+    def _date_moves(self, done: float) -> None:
+        """Note that what was not answered happened before this, or never does: a move is known to be done.
 
         Nobody goes on with it: its replica is dead, or has answered that it failed. And had it been about to
-        commit still, it would find the row changed by the move that has just been granted.
+        commit still, it would find the row changed by the move that was granted, or whose end was seen.
         """
-        self.moves = [move._replace(answered=min(move.answered, granted)) for move in self.moves]
+        self.moves = [move._replace(answered=min(move.answered, done)) for move in self.moves]
 
     def _settled(self) -> str:
         """Look until the store is in a state that only another move leads out of; return it."""

@@ -53,7 +53,7 @@ def test_a_lost_notice_costs_no_more_than_a_renewal(estate: Estate, heard: Notic
 
 
 def test_what_is_open_and_not_held(estate: Estate) -> None:
-    """Who finds its hold gone, as after a fail-over without the last commits, shuts its gate and holds anew."""
+    """Who finds its hold gone, as a fail-over without the last commits leaves it, shuts its gate at once."""
     one = estate.replica()
     store = estate.connected_store(one)
     estate.lose_holds()
