@@ -47,6 +47,7 @@ class Postgres:
         self._port, self._other_port = _free_port(), _free_port()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
+        self._standby: tuple[Path, subprocess.Popen[bytes]] | None = None
         self._identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             shutil.chown(self._home, "postgres", "postgres")
@@ -76,8 +77,8 @@ class Postgres:
         return f"postgresql+psycopg://{who}@127.0.0.1:{self._port}/{database}"
 
     def url_of_both(self, database: str, user: str, password: str) -> str:
-        """Return a URL of a database which leads to the server, and after a fail-over to the next."""
-        hosts = "&".join(f"host=127.0.0.1:{port}" for port in sorted((self._port, self._other_port)))
+        """Return a URL of a database which leads to the server, past its standby, and then to that one."""
+        hosts = "&".join(f"host=127.0.0.1:{port}" for port in (self._other_port, self._port))
         return f"postgresql+psycopg://{user}:{password}@/{database}?{hosts}&target_session_attrs=read-write"
 
     def new_database(self, template: str | None = None) -> str:
@@ -136,23 +137,27 @@ class Postgres:
         """Kill it; the next start recovers what was committed."""
         self._end(signal.SIGKILL)
 
-    def fail_over(self) -> None:
-        """Give it a synchronous standby, kill it, and let the standby take over at the other port."""
+    def begin_standby(self) -> None:
+        """Give it a synchronous standby at the other port."""
         cluster = self._home / f"cluster-{next(self._numbers)}"
         copy: list[str | Path] = [program("pg_basebackup"), "--pgdata", cluster, "--write-recovery-conf"]
         copy += ["--host", "127.0.0.1", "--port", str(self._port), "--username", OWNER]
         self._run(*copy, "--checkpoint", "fast", "--no-sync")
-        standby = self._launch(cluster, self._other_port)
+        self._standby = cluster, self._launch(cluster, self._other_port)
         self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         self.execute("SELECT pg_reload_conf()")
         while not self.execute("SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'"):
-            assert standby.poll() is None, self.log
+            assert self._standby[1].poll() is None, self.log
             threading.Event().wait(0.01)
         self.execute("CHECKPOINT")  # from here on each commit waits for the standby
         while not self.execute("SELECT pid FROM pg_stat_replication WHERE flush_lsn >= pg_current_wal_lsn()"):
             threading.Event().wait(0.01)
+
+    def fail_over(self) -> None:
+        """Kill it, and let the standby take over."""
+        assert self._standby is not None
         self.kill()
-        self._cluster, self._process = cluster, standby
+        (self._cluster, self._process), self._standby = self._standby, None
         self._port, self._other_port = self._other_port, self._port
         self.execute("SELECT pg_promote()")
 
@@ -165,6 +170,9 @@ class Postgres:
         """Stop it if it runs, and remove the cluster from the disk."""
         if self._process is not None:
             self._end(signal.SIGQUIT)  # at once, without putting its pages in order
+        if self._standby is not None:
+            _, self._process = self._standby
+            self._end(signal.SIGQUIT)
         shutil.rmtree(self._home)
 
     def _end(self, number: int) -> None:

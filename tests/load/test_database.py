@@ -94,22 +94,28 @@ def require_working(server: Server, store: str) -> None:
     kms.delete_custom_key_store(CustomKeyStoreId=other)
 
 
+def join(postgres: Postgres, url: str) -> None:
+    """Let a standby join, which only reads: who connects now has to pass it over."""
+    postgres.begin_standby()
+    postgres.cut(url)
+
+
 @pytest.mark.parametrize(
-    "befall",
+    "befalls",
     [
-        lambda postgres, url: postgres.cut(url),
-        lambda postgres, _: postgres.restart(),
-        lambda postgres, _: postgres.crash(),
-        lambda postgres, _: postgres.fail_over(),
+        [Postgres.cut] * 3,
+        [lambda postgres, _: postgres.restart()] * 3,
+        [lambda postgres, _: postgres.crash()] * 3,
+        [join, lambda postgres, _: postgres.fail_over()] * 2,
     ],
     ids=["cut", "restart", "kill", "fail over"],
 )
 def test_what_is_over_is_not_noticed(
-    server: Server, mortal_postgres: Postgres, url: str, befall: Callable[[Postgres, str], object]
+    server: Server, mortal_postgres: Postgres, url: str, befalls: list[Callable[[Postgres, str], object]]
 ) -> None:
     """Calls after the connections were cut, or the database was restarted or replaced, succeed as before."""
     store = connected(server)
-    for _ in range(3):
+    for befall in befalls:
         befall(mortal_postgres, url)
         require_working(server, store)
 
@@ -272,6 +278,7 @@ def test_outages_under_load(server: Server, mortal_postgres: Postgres, url: str)
         refused_again(clients)
         mortal_postgres.start()
         progress(clients)
+        mortal_postgres.begin_standby()
         mortal_postgres.fail_over()
         progress(clients)
     finally:
