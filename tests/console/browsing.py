@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # publishes no types
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]  # publishes no types
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response
 
 HOME = "/_hsmstore/"
@@ -25,7 +25,24 @@ window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
 """
 
-_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_AXE = """
+async (rules) => {
+  const { violations } = await axe.run({ runOnly: rules, resultTypes: ["violations"] });
+  const beyond = document.documentElement.scrollWidth - innerWidth;
+  return [
+    ...violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]),
+    ...(beyond > 0 ? [["wider than its window", [beyond]]] : []),
+  ];
+}
+"""
+
+_LOOKS: tuple[tuple[Literal["light", "dark"], int, list[str]], ...] = (
+    ("light", 1280, ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]),
+    ("light", 360, ["target-size", "scrollable-region-focusable"]),
+    ("dark", 360, ["color-contrast"]),
+    ("dark", 1280, ["color-contrast"]),
+)
+"""Schemes and widths, and what each is held to: all the rules once, then those that the change can break."""
 
 
 def launched(playwright: Playwright) -> Browser:
@@ -58,12 +75,19 @@ class Sheet:
         return True
 
     def barriers(self) -> list[Any]:
-        """Return what axe-core finds in the page."""
-        found = Axe().run(self.page, options=_RULES)
-        return [
-            (violation["id"], [node["html"] for node in violation["nodes"]])
-            for violation in found.response["violations"]
-        ]
+        """Return what axe-core finds in the page as it stands: light and dark, large and small."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
+        found: list[Any] = []
+        for scheme, width, rules in _LOOKS:
+            self._look(scheme, width)
+            found += [[scheme, width, *violation] for violation in self.page.evaluate(_AXE, rules)]
+        self._look("light", 1280)
+        return found
+
+    def _look(self, scheme: Literal["light", "dark"], width: int) -> None:
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": 860})
 
     def _hear(self, message: ConsoleMessage) -> None:
         refused = "Failed to load resource" in message.text  # of a status from 400 on, which tests provoke

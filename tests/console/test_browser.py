@@ -1,15 +1,12 @@
 """The console in a real Chromium: what clicks do, what changes by itself, and who can use it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.browsing import HOME, PATIENCE, Sheet, opened
-from tests.console.scene import make_scene
+from tests.console.browsing import PATIENCE, Sheet, opened
 from tests.server import PASSWORD, Server, running
 
 expect.set_options(timeout=PATIENCE)
@@ -207,41 +204,6 @@ def test_hostile_names_in_a_browser(sheet: Sheet, town: Server) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for store in stores:
         town.kms().delete_custom_key_store(CustomKeyStoreId=store)
-
-
-@pytest.fixture(scope="module")
-def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve a small place: what there is fits on a page."""
-    with running(tmp_path_factory.mktemp("village") / "data", "--profile", "instant") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def sights(village: Server) -> list[str]:
-    """Return every page, with something on it: a failed store, a fault, a call that was refused."""
-    scene = make_scene(village)
-    pages = [
-        "/clusters",
-        f"/clusters/{scene.cluster}",
-        "/faults",
-        "/trail",
-        "/nothing",
-        "/login",
-    ]
-    return [HOME, page_of(scene.failed), *(BELOW + page for page in pages)]
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_everybody_can_use_it(
-    browser: Browser, village: Server, scheme: Literal["light", "dark"], width: int, sights: list[str]
-) -> None:
-    """axe-core finds nothing in any page, light or dark, small or large; nothing is wider than its window."""
-    with opened(browser, village.endpoint, width=width, scheme=scheme) as sheet:
-        for path in sights:
-            page = sheet.open(path)
-            page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-            assert sheet.barriers() == [], path
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_from_another_machine(browser: Browser, tmp_path: Path) -> None:
