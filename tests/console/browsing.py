@@ -36,6 +36,23 @@ async (rules) => {
 }
 """
 
+_MISPRINTS = """
+() => {
+  const print = [...document.querySelectorAll(".machine text")].map((text) => {
+    const { a: scale } = text.getCTM();
+    return ["small print", text.textContent, scale * parseFloat(getComputedStyle(text).fontSize)];
+  });
+  const drawn = [...document.querySelectorAll(".edge text, .node rect, .node circle")];
+  const places = new Map(drawn.map((each) => [each, each.getBoundingClientRect()]));
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const name = (each) => each.textContent || each.parentNode.dataset.state;
+  const overlaps = drawn.filter((each) => each.matches(".edge text")).flatMap((label) => drawn
+    .filter((each) => each !== label && meet(places.get(label), places.get(each)))
+    .map((each) => ["overlap", name(label), name(each)]));
+  return [...print.filter(([, , size]) => size < 9), ...overlaps];
+}
+"""
+
 _LOOKS: tuple[tuple[Literal["light", "dark"], int, list[str]], ...] = (
     ("light", 1280, ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]),
     ("light", 360, ["target-size", "scrollable-region-focusable"]),
@@ -75,14 +92,20 @@ class Sheet:
         return True
 
     def barriers(self) -> list[Any]:
-        """Return what axe-core finds in the page as it stands: light and dark, large and small."""
+        """Return what is wrong with the page as it stands: light and dark, large and small."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE_SCRIPT)
         found: list[Any] = []
         for scheme, width, rules in _LOOKS:
             self._look(scheme, width)
             found += [[scheme, width, *violation] for violation in self.page.evaluate(_AXE, rules)]
+            found += [[scheme, width, *fault] for fault in self.misprints()]
         self._look("light", 1280)
+        return found
+
+    def misprints(self) -> list[Any]:
+        """Return which words of the machine are too small to read, or lie over its boxes or each other."""
+        found: list[Any] = self.page.evaluate(_MISPRINTS)
         return found
 
     def _look(self, scheme: Literal["light", "dark"], width: int) -> None:

@@ -26,6 +26,11 @@ for (const link of document.querySelectorAll(".top nav a")) {
 }
 """
 
+MISPRINTS = """
+for (const text of document.querySelectorAll(".edge text")) text.style.fontSize = "30px";
+document.querySelector(".machine").style.width = "160px";
+"""
+
 
 @pytest.fixture(scope="module")
 def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -84,6 +89,8 @@ def test_every_state_of_a_store(sheet: Sheet, village: Server, scene: Scene) -> 
     with held(village, scene.spare, "disconnect"):
         press(page, "Disconnect", "DISCONNECTING")
         assert sheet.barriers() == []
+    page.evaluate(MISPRINTS)
+    assert {fault for fault, *_ in sheet.misprints()} == {"overlap", "small print"}
 
 
 def test_the_way_out(sheet: Sheet, scene: Scene) -> None:
