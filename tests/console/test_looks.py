@@ -1,11 +1,15 @@
-"""Who can use the console: axe-core looks at every page in every state, light and dark, large and small."""
+"""How the console looks: to axe-core, in every state, light and dark, large and small; and in pictures."""
 
+import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from docs.pictures import IMAGES, pictures, take
 from tests.console.browsing import PATIENCE, Sheet, opened
 from tests.console.forms import BELOW
 from tests.console.scene import Scene, make_scene
@@ -68,6 +72,22 @@ def press(page: Page, name: str, state: str) -> None:
     expect(page.locator(".title .chip")).to_have_text(state)
 
 
+def size(picture: Path) -> tuple[int, ...]:
+    """Return the width and the height of a PNG."""
+    return struct.unpack(">8x4x4sII", picture.read_bytes()[:24])[1:]
+
+
+def test_pictures(sheet: Sheet, scene: Scene, tmp_path: Path) -> None:
+    """Each picture that the documentation shows is taken by its script, of a page that is there."""
+    take(sheet, scene, tmp_path)
+    sizes = {f"{picture.name}.png": (picture.width, picture.height) for picture in pictures(scene)}
+    for folder in (tmp_path, IMAGES):
+        assert {path.name: size(path) for path in folder.iterdir()} == sizes
+    pages = [IMAGES.parents[1] / "README.md", *IMAGES.parent.glob("*.md")]
+    shown = [name for page in pages for name in re.findall(r"\(.*images/(.+)\)", page.read_text())]
+    assert set(shown) == set(sizes)
+
+
 def test_every_state_of_a_store(sheet: Sheet, village: Server, scene: Scene) -> None:
     """A store goes through all its states on one page, which tells of a refusal, of acts, and of bytes."""
     page = sheet.open(f"{BELOW}/key-stores/{scene.spare}")
@@ -116,7 +136,7 @@ def test_the_other_pages(sheet: Sheet, village: Server, scene: Scene) -> None:
     assert village.call("CreateKey", {}).status == 400
     assert village.manage("POST", "/clock/advance", {"Seconds": 60})[0] == 200
     for path in ("/clusters", f"/clusters/{scene.cluster}", "/faults", "/trail", "/nothing"):
-        page = sheet.open(BELOW + path)
+        page = sheet.open(BELOW + path, status=404 if path == "/nothing" else 200)
         page.evaluate(UNFOLD)
         expect(page.locator(".clock .simulated")).to_be_visible()
         expect(page.locator(".row.over").first).to_be_visible(visible=path == "/faults")
@@ -135,7 +155,7 @@ def test_the_door(sheet: Sheet) -> None:
 
 def test_a_barrier_is_found(sheet: Sheet) -> None:
     """What is too faint in the dark alone, too small on a phone alone, too wide there, or without a label."""
-    page = sheet.open(f"{BELOW}/nothing")
+    page = sheet.open(f"{BELOW}/nothing", status=404)
     assert sheet.barriers() == []
     page.evaluate(BARRIERS)
     assert {tuple(barrier[:3]) for barrier in sheet.barriers()} == {
