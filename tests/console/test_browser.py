@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.browsing import PATIENCE, Sheet, opened
+from tests.console.browsing import HOME, PATIENCE, Sheet, opened
 from tests.server import PASSWORD, Server, running
 
 expect.set_options(timeout=PATIENCE)
@@ -72,6 +72,28 @@ def test_states_change_while_one_looks(sheet: Sheet, town: Server) -> None:
     expect(name).to_be_focused()
     expect(name).to_have_value("half typed")
     expect(page.get_by_role("button", name="Delete the key store")).to_be_visible()
+
+
+def test_lists_change_while_one_looks(sheet: Sheet, town: Server) -> None:
+    """A state, what is new and a switch show without a reload in the lists of stores and of clusters, too."""
+    store = town.new_store("listed live")
+    page = sheet.open(f"{HOME}?find=listed+live")
+    page.evaluate("window.same = true")
+    town.kms().connect_custom_key_store(CustomKeyStoreId=store)
+    expect(page.locator(f"#s-{store} .chip")).to_have_text("CONNECTED")
+    second = town.new_store("listed live, too")
+    expect(page.locator(f"#s-{second} .chip")).to_have_text("DISCONNECTED")
+    assert page.evaluate("window.same")
+    clusters = town.manage("GET", "/clusters")[1]["Clusters"]
+    page = sheet.open(f"{BELOW}/clusters?after={clusters[-1]['CloudHsmClusterId']}")
+    page.evaluate("window.same = true")
+    expect(page.locator(".cluster")).to_have_count(0)
+    cluster = town.new_cluster()["CloudHsmClusterId"]
+    network = page.locator(f"#{cluster}").get_by_role("switch", name="Network of")
+    expect(network).to_have_text("reachable")
+    town.manage("PUT", f"/clusters/{cluster}/network", {"Reachable": False})
+    expect(network).to_have_text("cut")
+    assert page.evaluate("window.same")
 
 
 def test_a_failure_and_the_way_out(sheet: Sheet, town: Server) -> None:
@@ -163,6 +185,16 @@ def test_the_trail_is_live(sheet: Sheet, town: Server) -> None:
     expect(page.locator(f"#{identity} pre")).to_be_visible()
 
 
+def tab_to(page: Page, what: Locator) -> None:
+    """Press Tab until something has the focus, which is to be seen."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if what.evaluate("each => each === document.activeElement"):
+            break
+    expect(what).to_be_focused()
+    assert what.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+
+
 def test_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
     """From the address bar to a connected store without a mouse; what has the focus is to be seen."""
     store = town.new_store("0 keyboard")
@@ -170,16 +202,35 @@ def test_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_text("To the content")).to_be_focused()
     page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    button = page.get_by_role("button", name="Connect", exact=True)
-    for _ in range(10):
-        if button.evaluate("each => each === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    expect(button).to_be_focused()
-    assert button.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+    tab_to(page, page.get_by_role("button", name="Connect", exact=True))
     page.keyboard.press("Enter")
     expect(page.locator(".title .chip")).to_have_text("CONNECTED")
+
+
+def test_out_of_failed_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
+    """A fault is planned, met, and its way out gone, without a mouse."""
+    name = "~ keyboard"  # the only one that begins so: one key chooses it
+    store = town.new_store(name)
+    page = sheet.open(f"{BELOW}/faults")
+    form = page.locator("#f-fail-connect")
+    for field, letter in (("With", "N"), ("Of", "~")):
+        tab_to(page, form.get_by_label(field))
+        page.keyboard.press(letter)
+    tab_to(page, form.get_by_role("button"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".row")).to_contain_text(store)
+    page = sheet.open(f"{HOME}?find={store}")
+    tab_to(page, page.get_by_role("button", name=f"Connect {name}"))
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#s-{store} .chip")).to_have_text("FAILED")
+    tab_to(page, page.get_by_role("button", name="Mend it: disconnect the key store"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .chip")).to_have_text("DISCONNECTED")
+    tab_to(page, page.locator(".steps .now").get_by_role("button", name="Connect"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .chip")).to_have_text("CONNECTED")
+    assert state(town, store) == "CONNECTED"
+    town.manage("DELETE", "/faults")
 
 
 def test_without_scripts(browser: Browser, town: Server) -> None:
