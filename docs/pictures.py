@@ -7,13 +7,13 @@ fonts Inter and JetBrains Mono (Debian's fonts-inter, fonts-jetbrains-mono) they
 import os
 import tempfile
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import sync_playwright
 
-from tests.console.browsing import HOME, launched, opened
-from tests.console.scene import make_scene
-from tests.server import Server, running
+from tests.console.browsing import HOME, Scheme, Sheet, launched, opened
+from tests.console.scene import Scene, make_scene
+from tests.server import running
 
 IMAGES: Final = Path(__file__).resolve().parent / "images"
 BELOW: Final = "/_hsmstore/console"
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     path: str
     width: int
     height: int
-    scheme: Literal["light", "dark"]
+    scheme: Scheme
 
 
 def main() -> None:
@@ -51,13 +51,13 @@ def main() -> None:
             sync_playwright() as playwright,
         ):
             browser = launched(playwright)
-            for picture in _pictures(server):
-                _take(browser, server, picture)
+            with opened(browser, server.endpoint) as sheet:
+                take(sheet, make_scene(server), IMAGES)
             browser.close()
 
 
-def _pictures(server: Server) -> list[Picture]:
-    scene = make_scene(server)
+def pictures(scene: Scene) -> list[Picture]:
+    """Return what is pictured."""
     return [
         Picture("console", HOME, 1200, 860, "light"),
         Picture("console-failed", f"{BELOW}/key-stores/{scene.failed}", 1200, 760, "dark"),
@@ -67,12 +67,11 @@ def _pictures(server: Server) -> list[Picture]:
     ]
 
 
-def _take(browser: Browser, server: Server, picture: Picture) -> None:
-    name, path, width, height, scheme = picture
-    with opened(browser, server.endpoint, width=width, scheme=scheme) as sheet:
-        page = sheet.open(path)
-        page.set_viewport_size({"width": width, "height": height})
-        page.screenshot(path=IMAGES / f"{name}.png")
+def take(sheet: Sheet, scene: Scene, into: Path) -> None:
+    """Take each picture of its page, which must be there."""
+    for name, path, width, height, scheme in pictures(scene):
+        sheet.look(scheme, width, height)
+        sheet.open(path).screenshot(path=into / f"{name}.png")
 
 
 if __name__ == "__main__":

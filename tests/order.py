@@ -13,6 +13,7 @@ HERE: Final = Path(__file__).parent
 LONGEST: Final = (
     "replicas/test_processes.py",
     "console/test_browser.py",
+    "console/test_looks.py",
     "crash/test_checkpoints.py",
     "crash/test_kills.py",
     "model/test_life.py",

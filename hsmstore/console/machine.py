@@ -26,7 +26,7 @@ _PLACES: Final[Mapping[ConnectionState, tuple[int, int]]] = MappingProxyType(
 )
 """The centre of each state's box: the life of a store goes around clockwise, and FAILED is the middle."""
 
-_NARROW: Final = MappingProxyType({_S.FAILED: 84})
+_NARROW: Final = MappingProxyType({_S.FAILED: 84, _S.DISCONNECTING: 118})
 
 
 class Line(NamedTuple):
@@ -46,9 +46,9 @@ _LINES: Final[Mapping[tuple[ConnectionState, ConnectionState], Line]] = MappingP
         (_S.CONNECTED, _S.CONNECTED): Line("M360 136 C356 108 390 108 386 134", 398, 106, "end"),
         (_S.CONNECTING, _S.FAILED): Line("M196 68 L196 133", 190, 106, "end"),
         (_S.CONNECTING, _S.DISCONNECTING): Line("M238 68 C262 114 262 198 238 241", 254, 222, "start"),
-        (_S.CONNECTED, _S.DISCONNECTING): Line("M334 176 C334 228 308 260 266 264", 324, 252, "start"),
+        (_S.CONNECTED, _S.DISCONNECTING): Line("M334 176 C334 228 308 260 262 264", 324, 252, "start"),
         (_S.FAILED, _S.DISCONNECTING): Line("M196 176 L196 241", 190, 214, "end"),
-        (_S.DISCONNECTING, _S.DISCONNECTED): Line("M137 264 C92 260 66 228 66 179", 2, 274, "start"),
+        (_S.DISCONNECTING, _S.DISCONNECTED): Line("M140 264 C92 260 66 228 66 179", -2, 276, "start"),
     }
 )
 

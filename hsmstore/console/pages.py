@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -28,10 +28,12 @@ HOME: Final = f"{PREFIX}/"
 BELOW: Final = f"{PREFIX}/console"
 
 RECENT: Final = 12  # rows of calls beside other things
-SHOWN: Final = 50  # key stores or clusters on a page
+SHOWN: Final = 50  # key stores, clusters or backups on a page, clusters to choose from
 EVENTS: Final = 50  # of a history: more than its page shows, for the way that the store came
 
 Query = Mapping[str, str]
+
+T = TypeVar("T")
 
 
 class View(NamedTuple):
@@ -43,28 +45,36 @@ class View(NamedTuple):
     data: dict[str, Any]
 
 
+class Part(NamedTuple, Generic[T]):
+    """What a page shows of a list: after which item, of how many, and after which the next page goes on."""
+
+    shown: list[T]
+    total: int
+    after: str
+    next: str | None
+
+
 Builder = Callable[[World, str, Query], View]
 
 
 def home(world: World, _: str, query: Query) -> View:
     """Gather a page of key stores, the clusters and the last calls."""
-    sought = query.get("find", "").strip()
-    found = _stores(world, query, SHOWN)
+    sought, after = query.get("find", "").strip(), query.get("after", "")
+    found = _stores(world, SHOWN, sought, after)
+    spare = [cluster.cloud_hsm_cluster_id for cluster in overview.spare_clusters(world)]
     failed = [store.custom_key_store_id for store in found.key_stores if store.connection_error_code]
     return View(
         "home.html",
         "Key stores",
         "home",
         {
-            "stores": found.key_stores,
-            "count": found.count,
+            "stores": Part(found.key_stores, found.count, after, found.next_marker),
             "total": sum(found.states.values()),
             "sought": sought,
-            "after": query.get("after", ""),
-            "next": found.next_marker,
             "picture": machine.of_all(found.states),
             "clusters": _clusters(world),
-            "unused": [cluster.cloud_hsm_cluster_id for cluster in overview.spare_clusters(world)],
+            "spare": spare[-SHOWN:],
+            "spare_count": len(spare),
             **_recent(world, overview.ListRecordsRequest()),
             "explanations": {key_store_id: _explained(world, key_store_id) for key_store_id in failed},
         },
@@ -89,7 +99,7 @@ def key_store(world: World, key_store_id: str, _: Query) -> View:
             ),
             "fix": fix_of(explanation, site),
             "cluster": site.cluster,
-            "relatives": [cluster.cloud_hsm_cluster_id for cluster in site.relatives],
+            "relatives": [cluster.cloud_hsm_cluster_id for cluster in site.relatives[-SHOWN:]],
             "allowed": {action.name for action in Action if explanation.connection_state in ALLOWED[action]},
             **_recent(world, overview.ListRecordsRequest(custom_key_store_id=key_store_id)),
         },
@@ -97,28 +107,22 @@ def key_store(world: World, key_store_id: str, _: Query) -> View:
 
 
 def all_clusters(world: World, _: str, query: Query) -> View:
-    """Gather a page of clusters, and the backups."""
-    found, after = _clusters(world), query.get("after", "")
-    ids = [cluster.cloud_hsm_cluster_id for cluster in found]
-    first = ids.index(after) + 1 if after in ids else 0
-    shown = found[first : first + SHOWN]
+    """Gather a page of clusters, and one of backups."""
+    found = _part({each.cloud_hsm_cluster_id: each for each in _clusters(world)}, query.get("after", ""))
     return View(
         "clusters.html",
         "Clusters",
         "clusters",
         {
-            "clusters": shown,
-            "count": len(found),
-            "after": after,
-            "next": ids[first + SHOWN - 1] if len(found) > first + SHOWN else None,
-            "stores": overview.stores_on(world, shown),
-            "backups": _backups(world),
+            "clusters": found,
+            "stores": overview.stores_on(world, found.shown),
+            "backups": _page_of(_backups(world), query),
         },
     )
 
 
-def one_cluster(world: World, cluster_id: str, _: Query) -> View:
-    """Gather one cluster."""
+def one_cluster(world: World, cluster_id: str, query: Query) -> View:
+    """Gather one cluster, and a page of its backups."""
     cluster = clusters.describe_cluster(clusters.ClusterRequest(cluster_id=cluster_id), _call(world), world)
     return View(
         "cluster.html",
@@ -127,14 +131,14 @@ def one_cluster(world: World, cluster_id: str, _: Query) -> View:
         {
             "cluster": cluster,
             "store": overview.stores_on(world, [cluster]).get(cluster_id),
-            "backups": [backup for backup in _backups(world) if backup.cluster_id == cluster_id],
+            "backups": _page_of(_backups(world, cluster_id), query),
         },
     )
 
 
 def plan(world: World, _: str, __: Query) -> View:
     """Gather the clock and the fault plan."""
-    found = _stores(world, {}, overview.STORES_MAX)
+    found = _stores(world, overview.STORES_MAX)
     pace = {
         profile: PHASES[profile, KeyStoreType.AWS_CLOUDHSM]
         for profile, kind in PHASES
@@ -229,15 +233,22 @@ def _call(world: World) -> Call:
     return Call(world.home, "")  # nothing is logged of what a page reads
 
 
-def _stores(world: World, query: Query, limit: int) -> overview.ListStatesResponse:
+def _part(found: Mapping[str, T], after: str) -> Part[T]:
+    """Return a page of what was found, by its ids: what comes after one of them."""
+    ids = list(found)
+    first = ids.index(after) + 1 if after in found else 0
+    shown, others = ids[first : first + SHOWN], ids[first + SHOWN :]
+    return Part([found[each] for each in shown], len(ids), after, shown[-1] if others else None)
+
+
+def _stores(world: World, limit: int, find: str = "", after: str = "") -> overview.ListStatesResponse:
     """Return a page of key stores.
 
     Raises:
         CloudHsmInvalidRequestException: the query is no link's of ours.
 
     """
-    given = {"Find": query.get("find", "").strip(), "Marker": query.get("after")}
-    members = {name: value for name, value in given.items() if value}
+    members = {name: value for name, value in (("Find", find), ("Marker", after)) if value}
     try:
         request = msgspec.convert({**members, "Limit": limit}, overview.ListStatesRequest)
     except msgspec.ValidationError as error:
@@ -257,7 +268,7 @@ def _site(world: World, entry: CustomKeyStoresListEntry) -> Site:
         return Site()
     return Site(
         _cluster_or_none(world, cluster_id),
-        [backup for backup in _backups(world) if backup.cluster_id == cluster_id],
+        _backups(world, cluster_id),
         [
             cluster
             for cluster in overview.spare_clusters(world)
@@ -267,8 +278,14 @@ def _site(world: World, entry: CustomKeyStoresListEntry) -> Site:
     )
 
 
-def _backups(world: World) -> list[backups.BackupDescription]:
-    return backups.list_backups(backups.ListBackupsRequest(), _call(world), world).backups
+def _backups(world: World, cluster_id: str | None = None) -> list[backups.BackupDescription]:
+    """Return the backups, or those of one cluster."""
+    found = backups.list_backups(backups.ListBackupsRequest(), _call(world), world).backups
+    return [backup for backup in found if cluster_id in {None, backup.cluster_id}]
+
+
+def _page_of(found: list[backups.BackupDescription], query: Query) -> Part[backups.BackupDescription]:
+    return _part({backup.backup_id: backup for backup in found}, query.get("backups", ""))
 
 
 def _faults(world: World) -> list[faults.FaultDescription]:

@@ -1,15 +1,12 @@
 """The console in a real Chromium: what clicks do, what changes by itself, and who can use it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.console.browsing import HOME, PATIENCE, Sheet, opened
-from tests.console.scene import make_scene
 from tests.server import PASSWORD, Server, running
 
 expect.set_options(timeout=PATIENCE)
@@ -75,6 +72,28 @@ def test_states_change_while_one_looks(sheet: Sheet, town: Server) -> None:
     expect(name).to_be_focused()
     expect(name).to_have_value("half typed")
     expect(page.get_by_role("button", name="Delete the key store")).to_be_visible()
+
+
+def test_lists_change_while_one_looks(sheet: Sheet, town: Server) -> None:
+    """A state, what is new and a switch show without a reload in the lists of stores and of clusters, too."""
+    store = town.new_store("listed live")
+    page = sheet.open(f"{HOME}?find=listed+live")
+    page.evaluate("window.same = true")
+    town.kms().connect_custom_key_store(CustomKeyStoreId=store)
+    expect(page.locator(f"#s-{store} .chip")).to_have_text("CONNECTED")
+    second = town.new_store("listed live, too")
+    expect(page.locator(f"#s-{second} .chip")).to_have_text("DISCONNECTED")
+    assert page.evaluate("window.same")
+    clusters = town.manage("GET", "/clusters")[1]["Clusters"]
+    page = sheet.open(f"{BELOW}/clusters?after={clusters[-1]['CloudHsmClusterId']}")
+    page.evaluate("window.same = true")
+    expect(page.get_by_text("There are no more.")).to_be_visible()
+    cluster = town.new_cluster()["CloudHsmClusterId"]
+    network = page.locator(f"#{cluster}").get_by_role("switch", name="Network of")
+    expect(network).to_have_text("reachable")
+    town.manage("PUT", f"/clusters/{cluster}/network", {"Reachable": False})
+    expect(network).to_have_text("cut")
+    assert page.evaluate("window.same")
 
 
 def test_a_failure_and_the_way_out(sheet: Sheet, town: Server) -> None:
@@ -166,6 +185,16 @@ def test_the_trail_is_live(sheet: Sheet, town: Server) -> None:
     expect(page.locator(f"#{identity} pre")).to_be_visible()
 
 
+def tab_to(page: Page, what: Locator) -> None:
+    """Press Tab until something has the focus, which is to be seen."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if what.evaluate("each => each === document.activeElement"):
+            break
+    expect(what).to_be_focused()
+    assert what.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+
+
 def test_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
     """From the address bar to a connected store without a mouse; what has the focus is to be seen."""
     store = town.new_store("0 keyboard")
@@ -173,16 +202,35 @@ def test_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_text("To the content")).to_be_focused()
     page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    button = page.get_by_role("button", name="Connect", exact=True)
-    for _ in range(10):
-        if button.evaluate("each => each === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    expect(button).to_be_focused()
-    assert button.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+    tab_to(page, page.get_by_role("button", name="Connect", exact=True))
     page.keyboard.press("Enter")
     expect(page.locator(".title .chip")).to_have_text("CONNECTED")
+
+
+def test_out_of_failed_by_keyboard_alone(sheet: Sheet, town: Server) -> None:
+    """A fault is planned, met, and its way out gone, without a mouse."""
+    name = "~ keyboard"  # the only one that begins so: one key chooses it
+    store = town.new_store(name)
+    page = sheet.open(f"{BELOW}/faults")
+    form = page.locator("#f-fail-connect")
+    for field, letter in (("With", "N"), ("Of", "~")):
+        tab_to(page, form.get_by_label(field))
+        page.keyboard.press(letter)
+    tab_to(page, form.get_by_role("button"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".row")).to_contain_text(store)
+    page = sheet.open(f"{HOME}?find={store}")
+    tab_to(page, page.get_by_role("button", name=f"Connect {name}"))
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#s-{store} .chip")).to_have_text("FAILED")
+    tab_to(page, page.get_by_role("button", name="Mend it: disconnect the key store"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .chip")).to_have_text("DISCONNECTED")
+    tab_to(page, page.locator(".steps .now").get_by_role("button", name="Connect"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .chip")).to_have_text("CONNECTED")
+    assert state(town, store) == "CONNECTED"
+    town.manage("DELETE", "/faults")
 
 
 def test_without_scripts(browser: Browser, town: Server) -> None:
@@ -207,41 +255,6 @@ def test_hostile_names_in_a_browser(sheet: Sheet, town: Server) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for store in stores:
         town.kms().delete_custom_key_store(CustomKeyStoreId=store)
-
-
-@pytest.fixture(scope="module")
-def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve a small place: what there is fits on a page."""
-    with running(tmp_path_factory.mktemp("village") / "data", "--profile", "instant") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def sights(village: Server) -> list[str]:
-    """Return every page, with something on it: a failed store, a fault, a call that was refused."""
-    scene = make_scene(village)
-    pages = [
-        "/clusters",
-        f"/clusters/{scene.cluster}",
-        "/faults",
-        "/trail",
-        "/nothing",
-        "/login",
-    ]
-    return [HOME, page_of(scene.failed), *(BELOW + page for page in pages)]
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_everybody_can_use_it(
-    browser: Browser, village: Server, scheme: Literal["light", "dark"], width: int, sights: list[str]
-) -> None:
-    """axe-core finds nothing in any page, light or dark, small or large; nothing is wider than its window."""
-    with opened(browser, village.endpoint, width=width, scheme=scheme) as sheet:
-        for path in sights:
-            page = sheet.open(path)
-            page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-            assert sheet.barriers() == [], path
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_from_another_machine(browser: Browser, tmp_path: Path) -> None:

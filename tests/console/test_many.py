@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
 from typing import NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urldefrag, urljoin
 
 import pytest
 
@@ -16,7 +16,8 @@ from tests.server import Server, external_members, running
 
 HOME = "/_hsmstore/"
 EXTERNAL = 201
-CLUSTERS = 51
+CLUSTERS = 52
+BACKUPS = 51
 
 
 class Crowd(NamedTuple):
@@ -33,14 +34,15 @@ class Crowd(NamedTuple):
         assert answer.status == HTTPStatus.OK
         return html.unescape(answer.body.decode())
 
-    def walk(self, path: str, pattern: str) -> list[list[str]]:
-        """Return what the pattern finds on a page, and on those that its links lead to."""
+    def walk(self, path: str, pattern: str, section: str = "") -> list[list[str]]:
+        """Return what the pattern finds on a page from a section on, and on those that its links lead to."""
         found: list[list[str]] = []
         while path:
             text = self.read(path)
+            text = text[text.index(section) :]
             found.append(re.findall(pattern, text))
             links = re.findall('<a href="([^"]*)">The next</a>', text)
-            path = urljoin(path, links[0]) if links else ""
+            path = urldefrag(urljoin(path, links[0])).url if links else ""
         assert '">The first</a>' in text
         return found
 
@@ -87,13 +89,28 @@ def test_what_is_sought_is_found_among_all(crowd: Crowd) -> None:
 def test_a_cluster_in_use_is_not_offered(crowd: Crowd) -> None:
     """A cluster is known to stand behind its key store, however many there are before that."""
     form = crowd.read(HOME).partition('id="f-new-store"')[2].partition("</form>")[0]
-    assert form.count("<option>") == CLUSTERS - 1
-    assert crowd.cluster not in form
+    spare = [each["CloudHsmClusterId"] for each in crowd.server.manage("GET", "/clusters")[1]["Clusters"]]
+    spare.remove(crowd.cluster)
+    assert re.findall('<option value="(.*?)">', form) == spare[:0:-1]
+    assert "The newest 50 of 51 " in form
     assert "the last one" in crowd.read(f"{BELOW}/clusters/{crowd.cluster}")
     pages = crowd.walk(f"{BELOW}/clusters", '<section class="panel cluster" id="([^"]+)"')
-    assert [len(page) for page in pages] == [50, 1]
-    assert pages[1] == [crowd.cluster]
+    assert [len(page) for page in pages] == [50, 2]
+    assert pages[1][-1] == crowd.cluster
     assert f"The first 8 of {CLUSTERS}." in crowd.read(HOME)
+
+
+def test_every_backup_is_on_a_page(crowd: Crowd) -> None:
+    """A cluster's backups come in pages, and so do all, beside the pages of clusters."""
+    made = [
+        crowd.server.manage("POST", f"/clusters/{crowd.cluster}/backups")[1]["BackupId"]
+        for _ in range(BACKUPS)
+    ]
+    for path in (f"{BELOW}/clusters/{crowd.cluster}", f"{BELOW}/clusters"):
+        pages = crowd.walk(path, 'aria-label="Delete (backup-[0-9a-z]+)"', 'id="h-backups"')
+        assert list(chain(*pages)) == made
+        assert [len(page) for page in pages] == [50, 1]
+    assert "50 of 51 are shown." in crowd.read(f"{BELOW}/clusters").partition('id="h-backups"')[2]
 
 
 def test_a_fault_of_any_key_store(crowd: Crowd) -> None:
