@@ -12,7 +12,7 @@ from tests.pages.playing import PARSERS, Player, Untrue, commands
 from tests.pages.reading import Block, blocks, pages
 
 PLAYED = {"console", "sh", "python", "pycon"}
-SHOWN = {"text", "mermaid"}
+SHOWN = {"text"}
 DIRECTIVES = {"{toctree}", "{include}"}
 """What the site is made of."""
 
