@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
         modules = home / ".config" / "pkcs11" / "modules"
         for directory in (token, modules):
             directory.mkdir(parents=True)
-        here = block.text.replace("/home/me", name).replace("x86_64", platform.machine())
+        here = block.text.replace("/srv", name).replace("x86_64", platform.machine())
         (modules / "nss.module").write_text(here)
         (home / "password").write_text("first1password\n")
         subprocess.run(["certutil", "-N", "-d", f"sql:{token}", "-f", home / "password"], check=True)
