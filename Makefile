@@ -18,7 +18,7 @@ help: ## show this list
 setup: ## find or install SoftHSM2, make .venv from the lock
 	@.ci/setup
 
-setup-tests: # what only the tests and the benchmark need, too: wrk, p11-kit, pkcs11-tool, PostgreSQL
+setup-tests: # what only the tests and the benchmark need, too: wrk, p11-kit, pkcs11-tool, certutil, PostgreSQL
 	@.ci/setup --tests
 
 serve: setup ## serve the simulator

@@ -1,16 +1,15 @@
 """Write the pages of docs/ that are made from the code: `make docs`. tests/house compares.
 
 - lifecycle.md from the tables in hsmstore/domain/connection.py and causes.py;
-- in README.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
-  in replicas.md and scaling.md, too, where they are measured.py's;
-- management.md, errors.md and limits.md, which are reference.py's, and python.md, which is api.py's;
-- states.svg, which is drawing.py's, and hsmstore.1, which is manual.py's;
+- in cli.md, observability.md and works-with.md, the parts between `<!-- name: … -->` and `<!-- /name -->`;
+  in README.md, testing.md, replicas.md and scaling.md, too, where they are measured.py's;
+- operations.md, management.md, errors.md and limits.md, which are reference.py's;
+- python.md, which is api.py's; states.svg, which is drawing.py's; hsmstore.1, which is manual.py's;
 - fidelity.md and differences.md from the evidence markers of tests/wire. They are read, not imported: the
   pages must not depend on what a test needs to be collected.
 """
 
 import ast
-import inspect
 import json
 import os
 import re
@@ -24,17 +23,18 @@ from typing import Final, NamedTuple
 from docs.api import python
 from docs.drawing import states
 from docs.manual import manual
-from docs.measured import changes, draw, idle, remoting, serializable
-from docs.reference import errors, limits, management
+from docs.measured import changes, draw, idle, remoting, serializable, simulator, speed
+from docs.reference import errors, limits, management, operations
 from hsmstore.domain.causes import CAUSES
-from hsmstore.domain.connection import ALLOWED, TRANSITIONS, Action, ConnectionState, Event, next_state
+from hsmstore.domain.connection import ALLOWED, Action, ConnectionState, Event, next_state
 from hsmstore.domain.keystore import KeyStoreType
 from hsmstore.metrics.catalogue import CATALOGUE
-from hsmstore.wire.operations import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 WIRE: Final = ROOT / "tests" / "wire"
 README: Final = ROOT / "README.md"
+CLI: Final = ROOT / "docs" / "cli.md"
+TESTING: Final = ROOT / "docs" / "testing.md"
 OBSERVABILITY: Final = ROOT / "docs" / "observability.md"
 WORKS_WITH: Final = ROOT / "docs" / "works-with.md"
 REPLICAS: Final = ROOT / "docs" / "replicas.md"
@@ -141,25 +141,6 @@ def _commands(commands: Iterable[str]) -> str:
     return "<br>".join(f"`{command}`{remark and f' ({remark})'}" for command, _, remark in shown)
 
 
-def diagram() -> str:
-    """Return the machine as a mermaid diagram."""
-    arrows = [
-        "    [*] --> DISCONNECTED",
-        *(f"    {before} --> {after}: {event}" for event, before, after in TRANSITIONS),
-        *(f"    {state} --> [*]: delete" for state in sorted(ALLOWED[Action.DELETE])),
-    ]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
-
-
-def operations() -> str:
-    """Return the operations of the wire as a table."""
-    rows = (
-        f"| `{row.name}` | {(inspect.getdoc(row.serve) or '').partition(chr(10))[0]} |"
-        for row in OPERATIONS.values()
-    )
-    return "\n".join(["| Operation | What it does |", "| --- | --- |", *rows])
-
-
 def command_help() -> str:
     """Return what `hsmstore --help` prints."""
     command = [sys.executable, "-m", "hsmstore", "--help"]
@@ -178,8 +159,18 @@ def metrics() -> str:
 
 
 def readme() -> str:
-    """Return the README with its generated parts made anew."""
-    return _renewed(README, {"diagram": diagram, "operations": operations, "help": command_help})
+    """Return the README with its figures made anew."""
+    return _renewed(README, {"speed": speed})
+
+
+def testing() -> str:
+    """Return the page about tests with its figure made anew."""
+    return _renewed(TESTING, {"simulator": simulator})
+
+
+def cli() -> str:
+    """Return the page of the command line with its help made anew."""
+    return _renewed(CLI, {"help": command_help})
 
 
 def observability() -> str:
@@ -333,12 +324,15 @@ def _page(*parts: str) -> str:
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     README: readme,
+    CLI: cli,
+    TESTING: testing,
     OBSERVABILITY: observability,
     WORKS_WITH: works_with,
     REPLICAS: replicas,
     SCALING: scaling,
     ROOT / "docs" / "lifecycle.md": lifecycle,
     ROOT / "docs" / "states.svg": states,
+    ROOT / "docs" / "operations.md": operations,
     ROOT / "docs" / "management.md": management,
     ROOT / "docs" / "errors.md": errors,
     ROOT / "docs" / "limits.md": limits,

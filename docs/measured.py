@@ -1,4 +1,4 @@
-"""What scaling.md and replicas.md say of figures, from bench/results.json, and what follows from them.
+"""What README.md and pages of docs/ say of figures, from bench/results.json, and what follows from them.
 
 A figure is the median of its rounds. What has not been measured yet is said to be so.
 """
@@ -10,17 +10,44 @@ from statistics import median
 from typing import Final
 
 from bench import record
-from bench.peers import CPU, HSMSTORE
+from bench.peers import CPU, HSMSTORE, MOTO, RATE
 from bench.record import Record
 from bench.registries import CPU as CPU_OF_DRAW
 from bench.registries import OWNER, POSTGRESQL, REMOTE, SQLITE
 from bench.replicas import CHANGES, DISCONNECTS, FIRST_DRAWS, HEARING, IDLE, PROPORTIONAL, SERIALIZABLE
-from bench.section import NO_FIGURE, Round, difference, short, value
+from bench.section import NO_FIGURE, Round, difference, ratio, short, value
+from bench.testing import SIMULATOR
 from hsmstore.hsm.remoting import CONNECTIONS_MAX
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
 MANY: Final = 1000  # replicas, for which is reckoned
+START: Final = "start to first answer, second, s"
 MISSING: Final = "Not measured yet: `make bench ARGS='--only replicas'`."
+
+
+def speed(results: Path = BENCH) -> str:
+    """Say what a newcomer wants to know of speed."""
+    kept = record.read(results)
+    hot = {name: _figure(kept, "hot-path", value(HSMSTORE, name)) for name in (RATE, CPU, START)}
+    times = _figure(kept, "hot-path", ratio(HSMSTORE, MOTO, RATE))
+    return (
+        f"One server draws {_shown(hot[RATE])} times a second on two cores,"
+        f" {_shown(times)} times moto_server's rate, for {_microseconds(hot[CPU])} of CPU each;\n"
+        f"it answers {_shown(hot[START])} s after its start."
+        f" A test pays {_simulator(kept)} ms for a simulator with a connected key store."
+    )
+
+
+def simulator(results: Path = BENCH) -> str:
+    """Say what a test pays for a simulator."""
+    return (
+        f"A simulator with a connected key store takes {_simulator(record.read(results))} ms of one core,"
+        " as `make bench` has measured ([bench/RESULTS.md](../bench/RESULTS.md))."
+    )
+
+
+def _simulator(kept: Record) -> str:
+    return _shown(_figure(kept, "testing", value(HSMSTORE, SIMULATOR)))
 
 
 def draw(results: Path = BENCH) -> str:

@@ -1,5 +1,6 @@
-"""The reference that is made from the code: management.md, errors.md and limits.md."""
+"""The reference that is made from the code: operations.md, management.md, errors.md and limits.md."""
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,8 +9,28 @@ from typing import Any, Final
 from hsmstore.control.openapi import document
 from hsmstore.domain import limits as limits_module
 from hsmstore.domain.errors import ERRORS
+from hsmstore.wire.operations import OPERATIONS
 
 MADE_BY: Final = "<!-- Made by `make docs`; changes are lost. -->"
+REFUSED: Final = "Refused: "
+"""How an operation's docstring begins that is refused whoever asks."""
+
+
+def operations() -> str:
+    """Return the page of every operation of the wire: what is served, and what is refused whoever asks."""
+    told = {row.name: (inspect.getdoc(row.serve) or "").partition("\n")[0] for row in OPERATIONS.values()}
+    refused = {name: text.removeprefix(REFUSED) for name, text in told.items() if text.startswith(REFUSED)}
+    served = {name: text for name, text in told.items() if name not in refused}
+    return page(
+        "# Operations",
+        "What the endpoint answers as KMS. [Where it may differ](differences.md) from AWS, and"
+        " [what is known](fidelity.md), have pages of their own;"
+        " [the life of a key store](lifecycle.md) says in which state each is allowed.",
+        table(("Operation", "What it does"), ((f"`{name}`", text) for name, text in served.items())),
+        "## Refused",
+        "These are KMS's, too. For a key in a custom key store there is nothing that they could do.",
+        table(("Operation", "Why"), ((f"`{name}`", text) for name, text in refused.items())),
+    )
 
 
 def management() -> str:

@@ -200,7 +200,7 @@ class Doors:
 
     def _understood(self, status: int, content: bytes) -> Answer:
         try:
-            answer = json.loads(content)
+            answer = json.loads(content) if content else {}  # as KMS answers EnableKey
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):

@@ -1,14 +1,16 @@
 """boto3 without a socket: botocore asks its event `before-send` for an answer, and here it gets one.
 
+So does aiobotocore, whose sessions are botocore's.
+
 Everything before and behind it is botocore's own: validation, signature, parsing, errors, retries.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -54,17 +56,24 @@ class Wire:
         headers = dict(line.split(": ", 1) for line in response.headers.decode("latin-1").splitlines())
         headers["Date"] = formatdate(self._clock.real(), usegmt=True)
         headers["Content-Length"] = str(len(response.body))
-        return AWSResponse(request.url, int(response.status), headers, _Whole(response.body))
+        return _Answered(request.url, int(response.status), headers, _Body(response.body))
 
 
-class _Whole:
-    """A body that is there, in the place of one that is read from a socket."""
+class _Body(bytes):
+    """A body that is there, where aiobotocore waits for one."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    def __await__(self) -> Generator[None, None, Self]:
+        yield from ()
+        return self
 
-    def stream(self) -> tuple[bytes]:
-        return (self._body,)
+
+class _Answered(AWSResponse):  # type: ignore[misc]  # botocore publishes no types
+    """A response whose body need not be read from a socket."""
+
+    @property
+    def content(self) -> _Body:
+        body: _Body = self.raw
+        return body
 
 
 def _request(request: AWSPreparedRequest) -> Request:

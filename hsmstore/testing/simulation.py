@@ -114,9 +114,9 @@ class Simulation(Controls):
         return clients.client(clients.Wire(self.answer, self._world.clock), self._world.home.region, options)
 
     def attach(self, client_or_session: Any) -> None:
-        """Wire a client, or every client that a session will make, to this simulator: boto3's or botocore's.
+        """Wire a client, or every client that a session will make, to this simulator.
 
-        What is not KMS or STS goes where it would have gone.
+        It may be of boto3, botocore or aiobotocore. What is not KMS or STS goes where it would have gone.
         """
         clients = _clients()
         clients.attach(clients.Wire(self.answer, self._world.clock), client_or_session)
@@ -124,8 +124,8 @@ class Simulation(Controls):
     def as_default(self) -> AbstractContextManager[None]:
         """Let every `boto3.client("kms")` in the context reach this simulator, wherever it is called.
 
-        So do the clients of every session of boto3's or botocore's that is made in the context, and stay with
-        this simulator. A client or a session that has been made before is wired by `attach`.
+        So do the clients of every session of boto3, botocore or aiobotocore that is made in the context, and
+        stay with this simulator. A client or a session that has been made before is wired by `attach`.
         """
         clients = _clients()
         wire = clients.Wire(self.answer, self._world.clock)

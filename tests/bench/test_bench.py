@@ -9,11 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench import constant, plot, record, replicas, report
+from bench import constant, first_use, plot, record, replicas, report
 from bench.record import Measured, Record
 from bench.section import Bar, Section, Verdict, value
 from bench.servers import serving
 from bench.steps import STEPS, rows
+from tests.house.tidy import ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -163,3 +164,14 @@ def test_an_old_record_is_read(tmp_path: Path) -> None:
     assert "Not everything" in report.page(SECTIONS, kept), "nobody knows the revision"
     record.keep(kept, tmp_path / "new")
     assert record.read(tmp_path / "new") == kept
+
+
+def test_what_a_newcomer_types() -> None:
+    """The README has it: the command that serves, and a program that draws from where that serves."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert first_use.SERVE.search(readme)
+    program = first_use.DRAW.search(readme)
+    assert program, "lines of Python"
+    compile(program[1], "README.md", "exec")
+    assert program[1].count(first_use.PORT) == 1
+    assert "generate_random" in program[1]

@@ -43,6 +43,7 @@ def test_aws_error_without_text() -> None:
         (200, b"[" * 100_000, "HTTP 200, but not with a JSON object"),
         (200, b"\xff\xfe", "HTTP 200, but not with a JSON object"),
         (404, b"not found", "HTTP 404, but not with a JSON object"),
+        (404, b"", "HTTP 404 and {}"),
         (503, b'{"status": "starting"}', 'HTTP 503 and {"status": "starting"}'),
     ],
 )

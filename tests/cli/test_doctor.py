@@ -147,7 +147,8 @@ def test_a_registry_without_a_schema_is_migrated(hsmstore: CommandLine, stopped:
     assert said["detail"] == "empty; the next start migrates it"
     [said] = [f for f in examine(hsmstore, stopped, "--fix")[1] if f["subject"] == "registry"]
     assert said["detail"] == "empty: migrated; current; 0 clusters"
-    assert sqlite3.connect(registry).execute("SELECT count(*) FROM clusters").fetchone() == (0,)
+    with closing(sqlite3.connect(registry)) as connection:
+        assert connection.execute("SELECT count(*) FROM clusters").fetchone() == (0,)
 
 
 def test_nothing_is_mended_under_a_running_server(hsmstore: CommandLine, stopped: Server) -> None:

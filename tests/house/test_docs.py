@@ -11,8 +11,9 @@ import pytest
 from bench import record
 from bench.record import Measured, Record
 from bench.replicas import CPU, HEARING
+from bench.testing import HSMSTORE, SIMULATOR
 from docs.generate import PAGES, ROOT, differences, fidelity, read_tests
-from docs.measured import MISSING, changes, draw, idle
+from docs.measured import MISSING, changes, draw, idle, simulator, speed
 
 WIRE = ROOT / "tests" / "wire"
 
@@ -35,13 +36,20 @@ def test_figures_come_from_the_record(tmp_path: Path) -> None:
     remote = {
         "PostgreSQL, p11-kit remoting": {"CPU per request, µs": 75.0, "of it the token's owner's": 25.0}
     }
-    sections = {"replicas": Measured(rounds, ""), "registries": Measured([remote], "")}
+    made = [{HSMSTORE: {SIMULATOR: figure}} for figure in (90.0, 10.0, 20.0)]
+    sections = {
+        "replicas": Measured(rounds, ""),
+        "registries": Measured([remote], ""),
+        "testing": Measured(made, ""),
+    }
     record.keep(Record(sections), tmp_path)
     assert f"| {CPU} | 0.2 | 2 | 10 |" in idle(tmp_path).splitlines()
     assert "1,000 replicas hear of takes 20 ms" in changes(tmp_path)
     assert "| so a core of replicas serves | 20,000 draws/s |" in draw(tmp_path)
     assert "| and a core of the token's owner | 40,000 draws/s |" in draw(tmp_path)
     assert "| so a core serves | - |" in draw(tmp_path), "the hot path was not measured"
+    assert "One server draws - times a second" in speed(tmp_path)
+    assert "takes 20 ms of one core" in simulator(tmp_path), "the median of its rounds"
     assert idle(tmp_path / "nowhere") == changes(tmp_path / "nowhere") == MISSING
 
 

@@ -119,8 +119,9 @@ def test_metadata(built: Distributions) -> None:
     assert not [name for name in PROJECT["classifiers"] if name.startswith("License ::")]
 
 
-def test_one_command_is_installed(built: Distributions) -> None:
-    """`hsmstore`, under the name of the package, so that `uvx hsmstore` and `pipx run hsmstore` find it."""
+def test_what_is_installed(built: Distributions) -> None:
+    """One command under the name of the package, which `uvx` and `pipx run` ask for; and pytest's plugin."""
     with zipfile.ZipFile(built.wheel) as archive:
         entries = archive.read(f"{INFO}/entry_points.txt").decode()
     assert "[console_scripts]\nhsmstore = hsmstore.cli:main\n" in entries
+    assert "[pytest11]\nhsmstore = hsmstore.testing.plugin\n" in entries, "pytest finds the fixtures by it"

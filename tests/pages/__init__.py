@@ -7,7 +7,7 @@ What a block is, says its language:
 - `sh`: lines to paste. Each must succeed; what they say is not compared.
 - `python` is executed, or run by pytest if it has tests; `pycon` is compared like a console.
 - `json`, `toml`, `yaml`, `ini`: parsed. They must be used: written to a file, of which a later block speaks.
-- `text` and `mermaid` are for the eye. A command or a program does not hide in them.
+- `text` is for the eye. A command or a program does not hide in it.
 
 A block behind a paragraph that ends in "`NAME`:" is the content of the file NAME, whatever its language.
 One behind a paragraph that ends in "*Tried by FILE.*" is data for a program that is not here. That test finds

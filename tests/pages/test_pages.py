@@ -12,13 +12,15 @@ from tests.pages.playing import PARSERS, Player, Untrue, commands
 from tests.pages.reading import Block, blocks, pages
 
 PLAYED = {"console", "sh", "python", "pycon"}
-SHOWN = {"text", "mermaid"}
+SHOWN = {"text"}
 DIRECTIVES = {"{toctree}", "{include}"}
 """What the site is made of."""
 
 ALL = [block for page in pages() for block in blocks(page)]
 DATABASE = "postgresql+psycopg://user:password@host/name"
 """What pages call a PostgreSQL registry: an empty one."""
+LIBRARIES = ROOT / "tests" / "clients" / "javascript" / "node_modules"
+"""What a page's JavaScript imports."""
 VISITED = re.compile(r"^\$ cd (docs/\S+)$", re.MULTILINE)
 """A directory of the clone that a page goes to. It finds a copy."""
 
@@ -29,6 +31,8 @@ def test_page(page: Path, programs: Path, home: Path, request: pytest.FixtureReq
     samples, text = Samples(), page.read_text(encoding="utf-8")
     if DATABASE in text:
         samples.bind(DATABASE, request.getfixturevalue("postgres").new_database())
+    if any(block.language == "javascript" for block in blocks(page)):
+        (home / "node_modules").symlink_to(LIBRARIES)
     for place in VISITED.findall(text):
         shutil.copytree(ROOT / place, home / place)
     player = Player(home, programs, samples, rewrite=bool(request.config.getoption("rewrite")))

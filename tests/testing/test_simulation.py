@@ -194,6 +194,13 @@ def test_errors_are_those_of_the_wire(hsmstore: Simulation) -> None:
     assert met[0] == met[1]
 
 
+def test_an_answer_of_nothing(hsmstore: Simulation, key_store: str) -> None:
+    """An operation that answers with an empty body has an answer without members."""
+    key = hsmstore.kms("CreateKey", Origin="AWS_CLOUDHSM", CustomKeyStoreId=key_store)["KeyMetadata"]
+    assert hsmstore.kms("DisableKey", KeyId=key["KeyId"]) == {}
+    assert hsmstore.kms("DescribeKey", KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "Disabled"
+
+
 def test_unknown_option() -> None:
     """An option that there is not is refused, be it misspelt or a setting that is no option."""
     for options in ({"profil": "aws"}, {"port": 5000}, {"data_dir": "/tmp"}):  # noqa: S108  # it is not used
