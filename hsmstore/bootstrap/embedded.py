@@ -12,11 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hsmstore.attestation.untrusting import NoAttestation
-from hsmstore.bootstrap.assembling import Adapters, assembled
+from hsmstore.bootstrap.assembling import Adapters, assembled, open_attestation
 from hsmstore.bootstrap.late import late
 from hsmstore.bootstrap.observing import scraping
-from hsmstore.domain.attestation import Attestation
 from hsmstore.domain.door import ANY, Door, Guard
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.ports import Entropy
@@ -81,7 +79,7 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
             clock=SystemClock(),
             sealer=late(partial(_sealer, entropy)),
             certificates=X509Certificates(_key),
-            attestation=_attestation(settings, entropy),
+            attestation=open_attestation(settings, entropy),
             registry=late(partial(_registry, settings, made)),
             hsm=late(partial(_hsm, settings, tally, made)),
         )
@@ -133,14 +131,6 @@ def _sealer(entropy: Entropy) -> "AesGcmSealer":
     from hsmstore.system.sealing import MASTER_KEY_SIZE, AesGcmSealer  # noqa: PLC0415  # see above
 
     return AesGcmSealer(entropy.random_bytes(MASTER_KEY_SIZE), entropy)
-
-
-def _attestation(settings: Settings, entropy: Entropy) -> Attestation:
-    if not settings.attestation_root:
-        return NoAttestation()
-    from hsmstore.bootstrap.parts import open_attestation  # noqa: PLC0415  # see above
-
-    return open_attestation(settings, entropy)
 
 
 def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication:

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hsmstore.bootstrap import add_principal
 from hsmstore.bootstrap.door import require_safe
+from hsmstore.bootstrap.principals import add_principal
 from hsmstore.domain.principal import PrincipalType
 from hsmstore.settings import BadSetting, load
 from hsmstore.system.clock import real_time
