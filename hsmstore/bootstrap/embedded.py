@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hsmstore.bootstrap.assembling import Adapters, assembled, open_attestation
 from hsmstore.bootstrap.late import Lateness
-from hsmstore.bootstrap.observing import scraping
+from hsmstore.bootstrap.observing import observed, scraping
 from hsmstore.domain.door import ANY, Door, Guard
 from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.policy.decision import IamMode
@@ -27,13 +27,13 @@ from hsmstore.settings import load
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import FIELDS, Settings
 from hsmstore.system.certificates import X509Certificates, new_rsa_key
-from hsmstore.system.clock import SystemClock, real_time, stopwatch
+from hsmstore.system.clock import SystemClock, real_time
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import MANAGEMENT_PREFIX, KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.http import Application
-from hsmstore.wire.metering import PROMPT, MeteredApplication
+from hsmstore.wire.metering import PROMPT
 from hsmstore.wire.wsgi import Environ, StartResponse, WsgiApplication
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
 
         def application(door: Door) -> Application:
             behind = KmsApplication(world, management, None, identification, authorization, door=door)
-            return MeteredApplication(behind, tally, stopwatch)
+            return observed(behind, tally, None)
 
         try:
             yield Embedded(world, application(Door([ANY])), application(Door()))
