@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,31 +57,30 @@ def open_world(
     attestation = open_attestation(settings, entropy)
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
-    with closing(SqlRegistry(settings.registry_url)) as registry:
+    with closing(SqlRegistry(settings.registry_url)) as registry, ExitStack() as until:
         shared = is_shared(settings.registry_url)
         if shared:
             require_same_key(registry, sealer, key_file(settings))
-        clock = open_clock(registry)
-        trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
+        clock, trail = open_clock(registry), None
+        if serving and settings.trail:
+            trail = _open_trail(settings, registry, clock, entropy)
+            until.callback(trail.close)
+        hsm = open_hsm(settings, tally, spans)
+        until.callback(hsm.close)
         adapters = Adapters(
             clock=clock,
             sealer=sealer,
             certificates=X509Certificates(),
             attestation=attestation,
             registry=registry,
-            hsm=open_hsm(settings, tally, spans),
+            hsm=hsm,
             trail=trail,
         )
         world = assembled(settings, adapters, shared=shared)
+        until.callback(give_back, world)
+        until.callback(world.gate.shut_all)
         world.faults.reload()
-        try:
-            yield world
-        finally:
-            world.gate.shut_all()
-            give_back(world)
-            world.hsm.close()
-            if trail is not None:
-                trail.close()
+        yield world
 
 
 def open_sealer(settings: Settings) -> AesGcmSealer:
