@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from bench import draws
 from bench.section import Bar, Rounds, Section, Terms, difference
-from hsmstore.bootstrap import add_principal, open_world
+from hsmstore.bootstrap.parts import open_world
+from hsmstore.bootstrap.principals import add_principal
 from hsmstore.domain.principal import AuthMode, PrincipalType
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.sigv4 import signature, signing_key

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from bench.processes import monotonic
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.bootstrap.threads import keeping
 from hsmstore.domain.cluster import Cluster, ClusterState, HsmUnit
 from hsmstore.domain.errors import Conflict

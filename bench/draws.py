@@ -9,7 +9,7 @@ import time  # noqa: TID251  # a benchmark measures
 from copy import copy
 from pathlib import Path
 
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.tally import Tally
 from hsmstore.service import clusters, connect, keystores

@@ -20,7 +20,7 @@ from pkcs11.mechanisms import GCMParams
 
 from bench.draws import AUTHORIZATION, OK, PASSWORD, connected_key_store
 from bench.section import Bar, Rounds, Section, Terms, value
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.cluster import Cluster, ClusterState
 from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.ports import HsmConnection

@@ -13,7 +13,7 @@ from typing import Final
 
 from bench.constant import Constant
 from bench.draws import AUTHORIZATION, connected_key_store
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.door import Door
 from hsmstore.domain.identifiers import Uuids
 from hsmstore.domain.profile import Profile

@@ -154,10 +154,10 @@ class Server:
         assert status == 200, cluster
         return cluster
 
-    def new_store(self, name: str, cluster: Any = None) -> str:
+    def new_store(self, name: str, cluster: Any = None, *, account: str = "000000000000") -> str:
         """Create a CloudHSM key store on `cluster`, or on a new one; return its id."""
-        cluster = cluster or self.new_cluster()
-        answer = self.kms().create_custom_key_store(
+        cluster = cluster or self.new_cluster(AccountId=account)
+        answer = self.kms(account=account).create_custom_key_store(
             CustomKeyStoreName=name,
             CloudHsmClusterId=cluster["CloudHsmClusterId"],
             TrustAnchorCertificate=cluster["TrustAnchorCertificate"],

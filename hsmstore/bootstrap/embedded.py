@@ -1,7 +1,8 @@
 """A simulator inside another program: an application over a world of its own; nothing runs by itself.
 
 It is made to be made by the hundred. So what costs time and is no part of the simulation is made once in a
-process: the empty registry, whose bytes are copied, and the key pair of the clusters' certificates.
+process: a registry in which nothing is, whose bytes are copied, and the key pair of the clusters'
+certificates.
 """
 
 import threading
@@ -9,15 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hsmstore.attestation.untrusting import NoAttestation
-from hsmstore.bootstrap.assembling import Adapters, assembled
-from hsmstore.bootstrap.late import late
-from hsmstore.bootstrap.observing import scraping
-from hsmstore.domain.attestation import Attestation
+from hsmstore.bootstrap.assembling import Adapters, assembled, open_attestation
+from hsmstore.bootstrap.late import Lateness
+from hsmstore.bootstrap.observing import observed, scraping
 from hsmstore.domain.door import ANY, Door, Guard
+from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.policy.decision import IamMode
 from hsmstore.domain.ports import Entropy
 from hsmstore.domain.tally import Tally
@@ -28,13 +27,13 @@ from hsmstore.settings import load
 from hsmstore.settings.environment import environment
 from hsmstore.settings.fields import FIELDS, Settings
 from hsmstore.system.certificates import X509Certificates, new_rsa_key
-from hsmstore.system.clock import SystemClock, real_time, stopwatch
+from hsmstore.system.clock import SystemClock, real_time
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.system.principals import FilePrincipals
 from hsmstore.wire.app import MANAGEMENT_PREFIX, KmsApplication
 from hsmstore.wire.auth import Identification
 from hsmstore.wire.http import Application
-from hsmstore.wire.metering import PROMPT, MeteredApplication
+from hsmstore.wire.metering import PROMPT
 from hsmstore.wire.wsgi import Environ, StartResponse, WsgiApplication
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ _MODULE: Final = ("pkcs11_profile", "pkcs11_module")
 _OWN: Final = {"trail": "false", "demo": "false", "threads": "1"}
 TOKEN_BYTES: Final = 32
 _making: Final = threading.Lock()
+_first: Final[list[bytes]] = []
+"""The bytes of the process's first registry, while nothing was in it."""
 
 
 class Embedded(NamedTuple):
@@ -76,14 +77,14 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
     _require_module(settings.pkcs11_profile, settings.pkcs11_module)
     entropy = SystemEntropy()
     tally = Tally(PROMPT)
-    with ExitStack() as made:
+    with Lateness() as parts:
         adapters = Adapters(
             clock=SystemClock(),
-            sealer=late(partial(_sealer, entropy)),
+            sealer=parts.late(lambda _: _sealer(entropy)),
             certificates=X509Certificates(_key),
-            attestation=_attestation(settings, entropy),
-            registry=late(partial(_registry, settings, made)),
-            hsm=late(partial(_hsm, settings, tally, made)),
+            attestation=open_attestation(settings, entropy),
+            registry=parts.late(partial(_registry, settings)),
+            hsm=parts.late(partial(_hsm, settings, tally)),
         )
         world = assembled(settings, adapters, shared=False)
         identification = Identification(
@@ -94,7 +95,7 @@ def embedded(directory: Path, options: Mapping[str, object]) -> Iterator[Embedde
 
         def application(door: Door) -> Application:
             behind = KmsApplication(world, management, None, identification, authorization, door=door)
-            return MeteredApplication(behind, tally, stopwatch)
+            return observed(behind, tally, None)
 
         try:
             yield Embedded(world, application(Door([ANY])), application(Door()))
@@ -112,20 +113,43 @@ def _require_module(profile: str, module: Path | None) -> None:
 # What not every test needs is loaded by the one that does: a database, PKCS#11, a server's libraries, pages.
 
 
-def _registry(settings: Settings, made: ExitStack) -> "SqlRegistry":
+def _registry(settings: Settings, until: ExitStack) -> "SqlRegistry":
     from hsmstore.storage.registry import SqlRegistry  # noqa: PLC0415  # see above
 
-    (settings.data_dir / _REGISTRY).write_bytes(_made_once())
+    _begin_registry(settings.data_dir / _REGISTRY, settings.registry_url)
     registry = SqlRegistry(settings.registry_url)
-    made.callback(registry.close)
+    until.callback(registry.close)
     return registry
 
 
-def _hsm(settings: Settings, tally: Tally, made: ExitStack) -> "Pkcs11Hsm":
+def _begin_registry(file: Path, url: str) -> None:
+    """Put a registry of this version there in which nothing is.
+
+    Raises:
+        EnvironmentUnfit: it cannot be written.
+
+    """
+    from hsmstore.storage.migrations import upgrade  # noqa: PLC0415  # see above
+
+    try:
+        with _making:
+            if _first:
+                file.write_bytes(_first[0])
+            else:
+                upgrade(url)
+                _first.append(file.read_bytes())
+    except OSError as error:
+        raise EnvironmentUnfit(
+            f"no registry can be made in {file.parent}: {error.strerror}",
+            "give this user the directory, and room on its disk",
+        ) from error
+
+
+def _hsm(settings: Settings, tally: Tally, until: ExitStack) -> "Pkcs11Hsm":
     from hsmstore.bootstrap.parts import open_hsm  # noqa: PLC0415  # see above
 
     hsm = open_hsm(settings, tally)
-    made.callback(hsm.close)
+    until.callback(hsm.close)
     return hsm
 
 
@@ -133,14 +157,6 @@ def _sealer(entropy: Entropy) -> "AesGcmSealer":
     from hsmstore.system.sealing import MASTER_KEY_SIZE, AesGcmSealer  # noqa: PLC0415  # see above
 
     return AesGcmSealer(entropy.random_bytes(MASTER_KEY_SIZE), entropy)
-
-
-def _attestation(settings: Settings, entropy: Entropy) -> Attestation:
-    if not settings.attestation_root:
-        return NoAttestation()
-    from hsmstore.bootstrap.parts import open_attestation  # noqa: PLC0415  # see above
-
-    return open_attestation(settings, entropy)
 
 
 def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication:
@@ -163,13 +179,13 @@ def _management(world: World, tally: Tally, entropy: Entropy) -> WsgiApplication
 
         add_console(application(), world, Inside(world), guard)
 
-    def loading(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         below = environ["PATH_INFO"].removeprefix(MANAGEMENT_PREFIX.decode())
         if below in {"", "/"} or below.startswith("/console"):
             join_console()
         return application()(environ, start_response)
 
-    return loading
+    return answer
 
 
 class _NoSockets:
@@ -187,22 +203,6 @@ def _settings(directory: Path, options: Mapping[str, object]) -> Settings:
     module = {name: value for name, value in environment().items() if name in variables}
     given = {name: value for name, value in options.items() if value is not None}
     return load({**given, **_OWN, "data_dir": str(directory)}, module).settings
-
-
-def _made_once() -> bytes:
-    """Return a registry of this version in which nothing is, as the bytes of its file."""
-    with _making:
-        return _empty_registry()
-
-
-@cache
-def _empty_registry() -> bytes:
-    from hsmstore.storage.migrations import upgrade  # noqa: PLC0415  # see above
-
-    with TemporaryDirectory(prefix="hsmstore-") as directory:
-        file = Path(directory) / _REGISTRY
-        upgrade(f"sqlite:///{file}")
-        return file.read_bytes()
 
 
 _key: Final = cache(partial(new_rsa_key))

@@ -110,6 +110,11 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
     except EnvironmentUnfit as error:
         yield Finding(subject=subject, detail=error.reason, mend=error.mend)
         return
+    except ValueError as error:  # OpenSSL, by which it is served, takes more than X.509's own library
+        detail = f"can be served, but when it ends cannot be read: {error}"
+        mend = "name a PEM file that begins with BEGIN CERTIFICATE"
+        yield Finding(subject=subject, detail=detail, mend=mend, warns=True)
+        return
     left = certificate.not_valid_after_utc - datetime.fromtimestamp(real_time(), UTC)
     ends = f"ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
     if left < timedelta(0):

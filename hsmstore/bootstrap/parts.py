@@ -2,15 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from hsmstore.attestation.untrusting import NoAttestation
-from hsmstore.bootstrap.assembling import Adapters, assembled
-from hsmstore.domain.attestation import Attestation
+from hsmstore.bootstrap.assembling import Adapters, assembled, open_attestation
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
-from hsmstore.domain.ports import Entropy, SealBroken
+from hsmstore.domain.ports import SealBroken
 from hsmstore.domain.principal import (
     AuthMode,
     Caller,
@@ -55,52 +53,33 @@ def open_world(
         EnvironmentUnfit: registry, master key or an attestation root cannot be used.
 
     """
-    attestation = open_attestation(settings, SystemEntropy())
+    entropy = SystemEntropy()
+    attestation = open_attestation(settings, entropy)
     sealer = open_sealer(settings)
     upgrade(settings.registry_url)
-    certificates = X509Certificates()
-    with world_of(
-        settings, attestation, sealer, certificates, serving=serving, tally=tally, spans=spans
-    ) as world:
-        yield world
-
-
-@contextmanager
-def world_of(
-    settings: Settings,
-    attestation: Attestation,
-    sealer: AesGcmSealer,
-    certificates: X509Certificates,
-    *,
-    serving: bool = False,
-    tally: Tally | None = None,
-    spans: Spans | None = None,
-) -> Iterator[World]:
-    """Make a world on a registry whose schema is current; close everything at the end.
-
-    Raises:
-        EnvironmentUnfit: the registry cannot be used, or not with this sealer's key.
-
-    """
-    entropy = SystemEntropy()
-    with closing(SqlRegistry(settings.registry_url)) as registry:
+    with closing(SqlRegistry(settings.registry_url)) as registry, ExitStack() as until:
         shared = is_shared(settings.registry_url)
         if shared:
             require_same_key(registry, sealer, key_file(settings))
-        clock = open_clock(registry)
-        trail = None if not (serving and settings.trail) else _open_trail(settings, registry, clock, entropy)
+        clock, trail = open_clock(registry), None
+        if serving and settings.trail:
+            trail = _open_trail(settings, registry, clock, entropy)
+            until.callback(trail.close)
+        hsm = open_hsm(settings, tally, spans)
+        until.callback(hsm.close)
         adapters = Adapters(
-            clock, sealer, certificates, attestation, registry, open_hsm(settings, tally, spans), trail
+            clock=clock,
+            sealer=sealer,
+            certificates=X509Certificates(),
+            attestation=attestation,
+            registry=registry,
+            hsm=hsm,
+            trail=trail,
         )
         world = assembled(settings, adapters, shared=shared)
+        until.callback(give_back, world)
         world.faults.reload()
-        try:
-            yield world
-        finally:
-            give_back(world)
-            world.hsm.close()
-            if trail is not None:
-                trail.close()
+        yield world
 
 
 def open_sealer(settings: Settings) -> AesGcmSealer:
@@ -135,16 +114,6 @@ def require_same_key(registry: SqlRegistry, sealer: AesGcmSealer, file: Path) ->
             f"the registry's secrets are sealed with another key than {file}",
             "copy the master key of the other replicas, and name the copy with --master-key",
         ) from None
-
-
-def open_attestation(settings: Settings, entropy: Entropy) -> Attestation:
-    """Trust the configured roots; a server without one is spared the 30 ms that X.509 takes to load."""
-    if not settings.attestation_root:
-        return NoAttestation()
-    from hsmstore.attestation.nitro import NitroAttestation  # noqa: PLC0415  # see above
-    from hsmstore.attestation.roots import load_roots  # noqa: PLC0415
-
-    return NitroAttestation(load_roots(settings.attestation_root), entropy, monotonic)
 
 
 def _open_trail(

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from hsmstore.bootstrap.assembling import open_quotas
 from hsmstore.bootstrap.door import open_guard, open_tls, reload_tls, require_safe
-from hsmstore.bootstrap.examining import examine
 from hsmstore.bootstrap.observing import observed, scraping, traced
 from hsmstore.bootstrap.parts import (
     open_log,
-    open_sealer,
     open_upstream,
     open_world,
     own_credential,
 )
-from hsmstore.bootstrap.principals import add_principal, list_principals, new_token
 from hsmstore.bootstrap.threads import keeping
-from hsmstore.bootstrap.tokens import serve_token
 from hsmstore.console.app import add_console
 from hsmstore.control.app import management_application
 from hsmstore.control.health import Health
@@ -31,7 +27,6 @@ from hsmstore.service.iam.authorizing import Authorization
 from hsmstore.service.world import World
 from hsmstore.settings import BadSetting, Loaded
 from hsmstore.settings.fields import RELOADED, Settings
-from hsmstore.storage.migrations import SchemaState, current_state, upgrade
 from hsmstore.storage.notices import open_notices
 from hsmstore.system.clock import real_time
 from hsmstore.system.ownership import owned
@@ -41,18 +36,6 @@ from hsmstore.wire.auth import Identification
 from hsmstore.wire.inside import Inside
 from hsmstore.wire.metering import PROMPT
 from hsmstore.wire.server import Server, require_free
-
-__all__ = [
-    "add_principal",
-    "examine",
-    "list_principals",
-    "new_token",
-    "open_world",
-    "registry_state",
-    "serve",
-    "serve_token",
-    "upgrade_registry",
-]
 
 if TYPE_CHECKING:
     from hsmstore.wire.tls import Tls
@@ -144,28 +127,6 @@ class Watch(threading.Thread):
         """End after the look under way."""
         self._stopping.set()
         self.join()
-
-
-def upgrade_registry(settings: Settings) -> None:
-    """Bring the registry's schema to this version.
-
-    Raises:
-        EnvironmentUnfit: the registry cannot be used, or a server is using it.
-
-    """
-    with owned(settings.data_dir):
-        open_sealer(settings)
-        upgrade(settings.registry_url)
-
-
-def registry_state(settings: Settings) -> SchemaState:
-    """Return how the registry's schema stands.
-
-    Raises:
-        EnvironmentUnfit: the registry cannot be used.
-
-    """
-    return current_state(settings.registry_url)
 
 
 def _reload(world: World, loaded: Loaded, tls: "Tls | None") -> None:

@@ -16,19 +16,19 @@ app: Final = typer.Typer(help="Look after the schema of the registry.")
 @takes_settings("data_dir", "database_url")
 def upgrade(*, loaded: Loaded, as_json: AsJson = False) -> None:
     """Bring the schema up to date; `serve` does it by itself."""
-    from hsmstore import bootstrap  # noqa: PLC0415 - the database costs time that other commands need not spend
+    from hsmstore.bootstrap import schema  # noqa: PLC0415 - the database costs time that others need not spend
 
-    bootstrap.upgrade_registry(loaded.settings)
-    _tell(loaded, bootstrap.registry_state(loaded.settings).name.lower(), as_json=as_json)
+    schema.upgrade_registry(loaded.settings)
+    _tell(loaded, schema.registry_state(loaded.settings).name.lower(), as_json=as_json)
 
 
 @app.command("current")
 @takes_settings("data_dir", "database_url")
 def current(*, loaded: Loaded, as_json: AsJson = False) -> None:
     """Tell whether the schema is empty, outdated or current."""
-    from hsmstore import bootstrap  # noqa: PLC0415 - as above
+    from hsmstore.bootstrap import schema  # noqa: PLC0415 - as above
 
-    _tell(loaded, bootstrap.registry_state(loaded.settings).name.lower(), as_json=as_json)
+    _tell(loaded, schema.registry_state(loaded.settings).name.lower(), as_json=as_json)
 
 
 def _tell(loaded: Loaded, state: str, *, as_json: bool) -> None:

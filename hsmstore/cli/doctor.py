@@ -26,9 +26,9 @@ def doctor(*, loaded: Loaded, fix: Fix = False, as_json: AsJson = False) -> None
     and the tokens, and tells the mend of what is wrong. Of settings that let in more than is needed it warns,
     with an exclamation mark.
     """
-    from hsmstore import bootstrap  # noqa: PLC0415 - loads the database and PKCS#11, which `--help` need not
+    from hsmstore.bootstrap.examining import examine  # noqa: PLC0415 - loads what `--help` need not
 
-    findings = bootstrap.examine(loaded.settings, fix=fix)
+    findings = examine(loaded.settings, fix=fix)
     if as_json:
         screen.document({"Findings": [{**asdict(finding), "ok": finding.ok} for finding in findings]})
     else:

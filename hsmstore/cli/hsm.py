@@ -63,11 +63,9 @@ def serve(
     if not _LABEL.fullmatch(token):
         raise BadSetting(f"--token: {token!r} is not 1 to 32 letters, digits, dots, dashes and underscores")
     password = None if kmsuser_password_file is None else _password(kmsuser_password_file)
-    from hsmstore import bootstrap  # noqa: PLC0415 - loads PKCS#11, which `--help` need not
+    from hsmstore.bootstrap.tokens import serve_token  # noqa: PLC0415 - loads PKCS#11, which `--help` need not
 
-    bootstrap.serve_token(
-        loaded.settings, token, socket, password, functools.partial(_announce, as_json=as_json)
-    )
+    serve_token(loaded.settings, token, socket, password, functools.partial(_announce, as_json=as_json))
 
 
 def _password(file: Path) -> str:

@@ -47,9 +47,9 @@ def add(
     """
     _check("NAME", name, _NAME)
     document = None if policy is None else _policy(policy)
-    from hsmstore import bootstrap  # noqa: PLC0415 - the server's libraries, which `--help` need not load
+    from hsmstore.bootstrap.principals import add_principal  # noqa: PLC0415 - which `--help` need not load
 
-    added = bootstrap.add_principal(
+    added = add_principal(
         file,
         name,
         account=loaded.settings.account,
@@ -63,9 +63,9 @@ def add(
 @app.command("list")
 def show_all(*, file: File, as_json: AsJson = False) -> None:
     """List the principals, without their secrets."""
-    from hsmstore import bootstrap  # noqa: PLC0415 - as above
+    from hsmstore.bootstrap.principals import list_principals  # noqa: PLC0415 - as above
 
-    principals = bootstrap.list_principals(file)
+    principals = list_principals(file)
     if as_json:
         screen.document({"Principals": principals})
         return
@@ -100,9 +100,9 @@ def token(
         seconds = seconds_of(duration)
     except ValueError as error:
         raise BadSetting(f"--duration: {error}") from error
-    from hsmstore import bootstrap  # noqa: PLC0415 - as above
+    from hsmstore.bootstrap.principals import new_token  # noqa: PLC0415 - as above
 
-    made = bootstrap.new_token(file, name, account=loaded.settings.account, seconds=seconds, session=session)
+    made = new_token(file, name, account=loaded.settings.account, seconds=seconds, session=session)
     _tell(made, as_json=as_json)
 
 

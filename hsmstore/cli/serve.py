@@ -35,9 +35,9 @@ def serve(
     if print_settings:
         _print(loaded, as_json=as_json)
         return
-    from hsmstore import bootstrap  # noqa: PLC0415 - the server's libraries, which no other command needs
+    from hsmstore.bootstrap import serving  # noqa: PLC0415 - the server's libraries, which no other command needs
 
-    bootstrap.serve(loaded, functools.partial(welcome.welcome, loaded.settings, as_json=as_json))
+    serving.serve(loaded, functools.partial(welcome.welcome, loaded.settings, as_json=as_json))
 
 
 def _refuse_what_is_for_clients(invocation: Invocation) -> None:

@@ -1,4 +1,4 @@
-"""What the services need of the world. The adapters stand behind these; `bootstrap.py` puts them there."""
+"""What the services need of the world. The adapters stand behind these; `bootstrap` puts them there."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager

@@ -1,10 +1,9 @@
 """The client: one method for whatever is done often."""
 
 import base64
-from ssl import SSLContext
 from typing import Final
 
-from hsmstore.simulator.doors import ENDPOINT, TIMEOUT, Answer, Credentials, Doors
+from hsmstore.simulator.doors import Answer, Doors
 from hsmstore.simulator.facets import Clock, Cluster, Faults
 
 PHASES: Final = ("connect", "disconnect")
@@ -13,34 +12,15 @@ PHASES: Final = ("connect", "disconnect")
 class Controls(Doors):
     """What can be done to a simulator, wherever it runs."""
 
-    def __init__(
-        self,
-        endpoint: str = ENDPOINT,
-        *,
-        account: str | None = None,
-        region: str | None = None,
-        credentials: Credentials | None = None,
-        token: str | None = None,
-        context: SSLContext | None = None,
-        timeout: float = TIMEOUT,
-    ) -> None:
-        """Remember where the simulator is; nothing is sent yet.
+    @property
+    def clock(self) -> Clock:
+        """The simulation's clock."""
+        return Clock(self)
 
-        Raises:
-            ValueError: `endpoint` is no http(s) URL.
-
-        """
-        super().__init__(
-            endpoint,
-            account=account,
-            region=region,
-            credentials=credentials,
-            token=token,
-            context=context,
-            timeout=timeout,
-        )
-        self.clock = Clock(self)
-        self.faults = Faults(self)
+    @property
+    def faults(self) -> Faults:
+        """The fault plan."""
+        return Faults(self)
 
     def clusters(self) -> list[Answer]:
         """Return the clusters of the account and Region, oldest first."""

@@ -85,7 +85,7 @@ def take_turn(connection: Connection) -> None:
 
 
 def _create(connection: Connection) -> None:
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=False)  # nothing is there
     _VERSION.create(connection, checkfirst=True)  # a downgrade to nothing leaves it
     connection.execute(insert(_VERSION).values(version_num=REVISIONS[-1]))
 

@@ -129,7 +129,13 @@ class Server:
         return len(self.connections)
 
     def _do(self, work: Work, done: Callable[[Response | None], None]) -> None:
-        response = Context().run(work.run)  # what it notes of itself is gone with it
+        response = None
+        try:
+            response = Context().run(work.run)  # what it notes of itself is gone with it
+        except (
+            Exception
+        ):  # a defect of the application; it must not cost a thread, nor leave the client waiting
+            log.exception("a request was not answered")
         try:
             self._loop.call_soon_threadsafe(done, response)
         except RuntimeError:  # the loop has ended: GRACE was not enough

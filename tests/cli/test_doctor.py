@@ -3,12 +3,17 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hsmstore.bootstrap.looseness import examine_door
 from hsmstore.cli.exits import ExitCode
+from hsmstore.settings import load
+from hsmstore.system.clock import real_time
+from hsmstore.system.servercertificate import VALIDITY, server_certificate
 from tests.cli.conftest import CommandLine
 from tests.registries import REGISTRIES
 from tests.server import Server, running
@@ -99,6 +104,28 @@ def test_files_that_others_may_read(hsmstore: CommandLine, tmp_path: Path) -> No
     assert code == ExitCode.UNFIT
     mends = [one["mend"] for one in found if one["mend"]]
     assert [mend.split()[:2] for mend in mends] == [["chmod", "700"], ["chmod", "600"]]
+
+
+@pytest.mark.parametrize(
+    ("days_left", "label", "detail", "mend"),
+    [
+        (800, "CERTIFICATE", "ends on", None),
+        (20, "CERTIFICATE", "ends on", "SIGHUP"),
+        (-5, "CERTIFICATE", "has ended", "SIGHUP"),
+        (800, "TRUSTED CERTIFICATE", "can be served, but", "BEGIN CERTIFICATE"),
+        (800, "NOTHING", "cannot be used", "name PEM files"),
+    ],
+)
+def test_certificate(tmp_path: Path, days_left: int, label: str, detail: str, mend: str | None) -> None:
+    """When the certificate ends is told, and in time; a file that OpenSSL alone can read is no defect."""
+    now = real_time() - (VALIDITY - timedelta(days=days_left)).total_seconds()
+    file, _ = server_certificate(tmp_path, ["localhost"], now)
+    file.write_text(file.read_text().replace(" CERTIFICATE-", f" {label}-"))
+    settings = load({"data_dir": str(tmp_path / "data"), "tls_cert": str(file)}, {}).settings
+    (found,) = (one for one in examine_door(settings) if one.subject == f"certificate {file}")
+    assert detail in found.detail
+    assert (found.mend is None) == (mend is None)
+    assert (mend or "") in (found.mend or "")
 
 
 def test_litter_is_mended(hsmstore: CommandLine, stopped: Server) -> None:

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from tests.load.keepalive import Exchange, KeepAlive, kms_request, management_request
-from tests.server import PASSWORD, Server, running
+from tests.server import Server, running
 
 DAY = 86_400
 ACCOUNT = "777788889999"
@@ -338,14 +338,8 @@ def kind(tmp_path: Path) -> Iterator[type[KeyLife]]:
 
 def _connected(server: Server, name: str) -> Store:
     cluster = server.new_cluster(AccountId=ACCOUNT)
-    kms = server.kms(account=ACCOUNT)
-    store = kms.create_custom_key_store(
-        CustomKeyStoreName=name,
-        CloudHsmClusterId=cluster["CloudHsmClusterId"],
-        TrustAnchorCertificate=cluster["TrustAnchorCertificate"],
-        KeyStorePassword=PASSWORD,
-    )["CustomKeyStoreId"]
-    kms.connect_custom_key_store(CustomKeyStoreId=store)
+    store = server.new_store(name, cluster, account=ACCOUNT)
+    server.kms(account=ACCOUNT).connect_custom_key_store(CustomKeyStoreId=store)
     return Store(store, cluster["CloudHsmClusterId"])
 
 

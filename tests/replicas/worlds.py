@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
 from hsmstore.domain.lease import MARGIN

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from hsmstore.bootstrap import open_world
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.profile import Profile
 from hsmstore.service import clusters, connect, keystores
 from hsmstore.service.shapes import KeyStoreRequest

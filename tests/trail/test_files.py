@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from hsmstore.bootstrap.parts import open_world
 from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.errors import Conflict
 from hsmstore.domain.identifiers import Scope, new_uuid
-from hsmstore.domain.ports import Unit
+from hsmstore.domain.ports import HsmConnection, Unit
 from hsmstore.domain.principal import NOBODY
 from hsmstore.domain.trail import Recording, Seen
+from hsmstore.settings.fields import Settings
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.clock import SystemClock
@@ -231,3 +233,24 @@ def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:
         trail.begin(_seen()).end()
         trail.close()
     assert len(_written(directory)) == 2
+
+
+class Unclosable:
+    """A connection that cannot be closed."""
+
+    def close(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+@pytest.mark.sqlite
+def test_the_end_of_a_world_writes_what_is_queued(tmp_path: Path) -> None:
+    """Where something else fails at the end, the trail is written and closed all the same."""
+    world = ExitStack()
+    whole = world.enter_context(open_world(Settings(data_dir=tmp_path), serving=True))
+    assert whole.trail is not None
+    whole.trail.begin(_seen()).end()
+    whole.gate.open(SCOPE, "cks-1", cast("HsmConnection", Unclosable()))
+    with pytest.raises(ZeroDivisionError):
+        world.close()
+    assert len(_written(tmp_path / "trail")) == 1

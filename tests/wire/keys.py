@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 from uuid import uuid4  # noqa: TID251  # a name that no other test has
 
-from tests.server import PASSWORD, Answer, Server
+from tests.server import Answer, Server
 
 NO_KEY = "00000000-0000-4000-8000-000000000000"
 
@@ -25,14 +25,7 @@ class Keys(NamedTuple):
     @classmethod
     def on(cls, server: Server, name: str, *, account: str = "000000000000") -> "Keys":
         """Make the key store, on a cluster of its own, and connect it."""
-        cluster = server.new_cluster(AccountId=account)
-        kms = server.kms(account=account)
-        store = kms.create_custom_key_store(
-            CustomKeyStoreName=name,
-            CloudHsmClusterId=cluster["CloudHsmClusterId"],
-            TrustAnchorCertificate=cluster["TrustAnchorCertificate"],
-            KeyStorePassword=PASSWORD,
-        )["CustomKeyStoreId"]
+        kms, store = server.kms(account=account), server.new_store(name, account=account)
         kms.connect_custom_key_store(CustomKeyStoreId=store)
         return cls(server, kms, account, store)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-from hsmstore.bootstrap import add_principal, new_token
+from hsmstore.bootstrap.principals import add_principal, new_token
 from hsmstore.domain.principal import PrincipalType
 from tests.server import PASSWORD, Server, running
 from tests.wire.enclave import IMAGE

@@ -40,6 +40,17 @@ def exchange(server: Server, *sent: bytes) -> bytes:
         return received
 
 
+def cut(connection: socket.socket) -> bytes:
+    """Return what comes until the server ends the connection."""
+    received = b""
+    try:
+        while piece := connection.recv(4096):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return received
+
+
 def bodies(received: bytes) -> list[bytes]:
     """Split what came over a connection into the bodies of its responses."""
     found = []

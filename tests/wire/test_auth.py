@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from hsmstore.bootstrap import add_principal, new_token
+from hsmstore.bootstrap.principals import add_principal, new_token
 from hsmstore.domain.principal import PrincipalType
 from hsmstore.simulator import Credentials, Refused, Simulator
 from tests.server import Server, running

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from hsmstore.bootstrap import add_principal, new_token
+from hsmstore.bootstrap.principals import add_principal, new_token
 from hsmstore.domain.principal import PrincipalType
 from hsmstore.simulator import Refused, Simulator
 from tests.served import served

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from hsmstore.attestation.minting import Claims, Module
 from hsmstore.attestation.pki import ROOT_FILE, Authority, save_root
-from hsmstore.bootstrap import add_principal
+from hsmstore.bootstrap.principals import add_principal
 from hsmstore.domain.principal import PrincipalType
 from hsmstore.system.clock import monotonic
 from tests.attestation.conftest import Recipient

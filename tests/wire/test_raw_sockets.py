@@ -16,7 +16,7 @@ from hsmstore.wire.http import HEAD_MAX, HEADERS_MAX
 from hsmstore.wire.rounds import ROUND_MAX
 from hsmstore.wire.server import BACKLOG, SPARE_FILES
 from tests.server import Server, running
-from tests.wire.raw import bodies, exchange, request
+from tests.wire.raw import bodies, cut, exchange, request
 
 pytestmark = [pytest.mark.simulator_only, pytest.mark.sqlite]
 
@@ -190,17 +190,6 @@ def connect(server: Server, number: int = 0) -> socket.socket:
     """Connect, from one of several addresses of loopback: each has its own ports."""
     source = (f"127.0.0.{2 + number % 4}", 0)
     return socket.create_connection(("127.0.0.1", server.port), timeout=60, source_address=source)
-
-
-def cut(connection: socket.socket) -> bytes:
-    """Return what comes until the server ends the connection."""
-    received = b""
-    try:
-        while piece := connection.recv(4096):
-            received += piece
-    except ConnectionResetError:
-        pass
-    return received
 
 
 def connected(server: Server) -> float:

@@ -22,14 +22,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hsmstore.bootstrap import add_principal
 from hsmstore.bootstrap.door import require_safe
+from hsmstore.bootstrap.principals import add_principal
 from hsmstore.domain.principal import PrincipalType
 from hsmstore.settings import BadSetting, load
 from hsmstore.system.clock import real_time
 from hsmstore.system.servercertificate import AUTHORITY, server_certificate
 from tests.server import Server
 from tests.wire.policed import policy, random_if
+from tests.wire.raw import cut
 
 pytestmark = [pytest.mark.simulator_only, pytest.mark.sqlite]
 
@@ -138,13 +139,7 @@ def test_http_where_https_is_spoken(server: TlsServer) -> None:
     """Who speaks HTTP to it is hung up on."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"GET /_hsmstore/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        received = b""
-        try:
-            while piece := connection.recv(4096):
-                received += piece
-        except ConnectionResetError:
-            pass
-    assert b"HTTP" not in received
+        assert b"HTTP" not in cut(connection)
 
 
 def test_old_versions_are_refused(server: TlsServer) -> None:

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from hsmstore.bootstrap import add_principal
+from hsmstore.bootstrap.principals import add_principal
 from hsmstore.domain.principal import PrincipalType
 from tests.server import Server, running
 from tests.wire.keys import Keys
