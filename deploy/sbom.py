@@ -57,7 +57,7 @@ def of_a_server(bill: Mapping[str, Any], versions: Mapping[str, str]) -> dict[st
     kept = [part for part in bill["components"] if canonicalize_name(part["name"]) in versions]
     found = {canonicalize_name(part["name"]): part["version"] for part in kept}
     if found != versions:
-        raise NotInstalled(f"{dict(sorted(versions.items() ^ found.items()))}; type: make setup")
+        raise NotInstalled(f"{dict(sorted(versions.items() ^ found.items()))}; type: make setup-tools")
     root = bill["metadata"]["component"] | {
         "version": __version__,
         "purl": f"pkg:pypi/hsmstore@{__version__}",

@@ -23,6 +23,7 @@ def _locked(lock: str) -> list[tuple[Requirement, int]]:
 
 LOCKED = _locked((ROOT / "requirements.lock").read_text(encoding="utf-8"))
 SERVERS = _locked((ROOT / "deploy" / "requirements.lock").read_text(encoding="utf-8"))
+RUNNERS = _locked((ROOT / ".ci" / "serve.lock").read_text(encoding="utf-8"))
 
 
 def _unpinned(locked: list[tuple[Requirement, int]]) -> list[str]:
@@ -37,24 +38,34 @@ def test_every_requirement_is_pinned_and_hashed() -> None:
     """Each line names one version and the hashes of its files."""
     assert _unpinned(LOCKED) == []
     assert _unpinned(SERVERS) == []
+    assert _unpinned(RUNNERS) == []
     assert (
         _unpinned(_locked((ROOT / "tests" / "testing" / "aiobotocore.lock").read_text(encoding="utf-8")))
         == []
     )
 
 
-def test_a_server_has_what_the_tests_have_met() -> None:
-    """The lock of deploy/ is the part of the whole one that a server and PostgreSQL's driver need."""
+@pytest.mark.parametrize(
+    ("part", "extras", "without"),
+    [
+        pytest.param(SERVERS, ["postgres"], {"pytest", "boto3", "mypy"}, id="deploy"),
+        pytest.param(RUNNERS, ["postgres", "otel", "testing"], {"mypy", "ruff", "sphinx"}, id="make serve"),
+    ],
+)
+def test_a_part_has_what_the_tests_have_met(
+    part: list[tuple[Requirement, int]], extras: list[str], without: set[str]
+) -> None:
+    """The locks of deploy/ and .ci/ are the parts of the whole one that a server, and who tries it, need."""
     tried = {requirement.name: (requirement.specifier, hashes) for requirement, hashes in LOCKED}
     assert {
         requirement.name
-        for requirement, hashes in SERVERS
+        for requirement, hashes in part
         if tried.get(requirement.name) != (requirement.specifier, hashes)
     } == set()
-    names = {canonicalize_name(requirement.name) for requirement, _ in SERVERS}
-    asked = [*PROJECT["dependencies"], *EXTRAS["postgres"]]
+    names = {canonicalize_name(requirement.name) for requirement, _ in part}
+    asked = [*PROJECT["dependencies"], *(text for extra in extras for text in EXTRAS[extra])]
     assert {canonicalize_name(Requirement(text).name) for text in asked} - names == set()
-    assert names.isdisjoint({"pytest", "boto3", "mypy"})
+    assert names.isdisjoint(without)
 
 
 @pytest.mark.parametrize("lock", ["msgspec==0.20\n", "msgspec>=0.20 \\\n    --hash=sha256:00\n"])

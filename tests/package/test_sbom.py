@@ -86,5 +86,5 @@ def test_another_environment_is_refused(bill: dict[str, Any], version: str | Non
     """A bill of what is installed is no bill of the lock where the two differ."""
     versions = wanted(LOCK.read_text())
     other = {**versions, "alembic": version} if version else {**versions, "missing": "1"}
-    with pytest.raises(NotInstalled, match="make setup"):
+    with pytest.raises(NotInstalled, match="make setup-tools"):
         of_a_server(bill, other)
