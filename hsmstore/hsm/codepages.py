@@ -50,7 +50,7 @@ def share_code(copy: Path, version: Hashable) -> None:
 
 def _code_of(copy: Path) -> Iterator[tuple[int, int, int]]:
     """Return the address, length and place in the file of what is mapped from it to be run."""
-    with suppress(FileNotFoundError), MAPPINGS.open() as lines:
+    with suppress(FileNotFoundError), MAPPINGS.open(errors="replace") as lines:
         for line in lines:
             if line.endswith(f"/{copy.name}\n"):
                 addresses, permissions, offset, *_ = line.split(maxsplit=5)
