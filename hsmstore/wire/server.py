@@ -132,9 +132,7 @@ class Server:
         response = None
         try:
             response = Context().run(work.run)  # what it notes of itself is gone with it
-        except (
-            Exception
-        ):  # a defect of the application; it must not cost a thread, nor leave the client waiting
+        except Exception:  # a defect of the application; it must cost no thread, and leave no client waiting
             log.exception("a request was not answered")
         try:
             self._loop.call_soon_threadsafe(done, response)
