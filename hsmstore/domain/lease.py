@@ -51,7 +51,10 @@ UNENDING: Final = Lease("", float("inf"))
 """The lease of a process that shares its registry with no other."""
 
 NONE: Final = Lease("", float("-inf"))
-"""The lease of a replica that has not taken one yet, or has given its own back."""
+"""The lease of a replica that has not taken one yet."""
+
+GIVEN_BACK: Final = Lease("", float("-inf"))
+"""The lease of a replica that has given its own back, and takes no other."""
 
 
 class Holding(NamedTuple):

@@ -16,7 +16,7 @@ from hsmstore.domain.connection import ConnectionState, Event
 from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.identifiers import Scope, new_lease_id
 from hsmstore.domain.keystore import CloudHsmBacking, KeyStore
-from hsmstore.domain.lease import NONE, Lease
+from hsmstore.domain.lease import GIVEN_BACK, Lease
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.domain.ports import HsmConnection, Unit
 from hsmstore.service.advance import advance_in
@@ -53,12 +53,14 @@ def renew(world: World) -> Lease:
     What was opened under the old lease is shut already, in effect: its end is never put off again.
 
     Raises:
-        EnvironmentUnfit: the registry cannot be used.
+        EnvironmentUnfit: the registry cannot be used, or this replica has given its lease back.
 
     """
     replica = world.replica
     with world.turns.of(_TURN):
         lease, asked_at = replica.lease, replica.monotonic()  # before the registry counts from its own now
+        if lease is GIVEN_BACK:
+            raise EnvironmentUnfit("this replica has ended", "make every call before its end")
         fresh = Lease(new_lease_id(world.entropy.random_bytes, replica.place), asked_at + replica.seconds)
         try:
             with world.registry.renewing() as leases:
@@ -217,11 +219,14 @@ def sweep(world: World) -> None:
 def give_back(world: World) -> None:
     """Shut the gate for good and end the lease, as the process ends: nobody has to wait for it.
 
-    A thread that is late finds that the lease is no longer this replica's, and opens nothing under it.
+    A thread that is late finds that the lease is no longer this replica's, opens nothing under it, and gets
+    no other.
     """
-    lease = world.replica.lease
-    if world.replica.shared:
-        world.replica.lease = NONE
+    replica = world.replica
+    with world.turns.of(_TURN):  # a renewal under way could put another lease in its place
+        lease = replica.lease
+        if replica.shared:
+            replica.lease = GIVEN_BACK
     world.gate.shut_all()
     if not lease.id:
         return

@@ -3,7 +3,7 @@
 import pytest
 
 from hsmstore.domain.connection import ConnectionState
-from hsmstore.domain.errors import Conflict, CustomKeyStoreInvalidStateException
+from hsmstore.domain.errors import Conflict, CustomKeyStoreInvalidStateException, EnvironmentUnfit
 from hsmstore.domain.notices import Notice, Topic
 from hsmstore.domain.ports import ConnectionClosed
 from hsmstore.service import replica as steps
@@ -201,6 +201,8 @@ def test_a_stop_holds_up_nothing(estate: Estate) -> None:
     steps.give_back(other.world)
     with pytest.raises(Conflict):
         steps.open_gate(other.world, other.store(store), connection, lease)
+    with pytest.raises(EnvironmentUnfit, match="has ended"):
+        other.draw(store)
     assert other.connection(store) is None
     one.disconnect(store)
     assert one.look_at(store) is ConnectionState.DISCONNECTED
