@@ -21,15 +21,16 @@ def operations() -> str:
     told = {row.name: (inspect.getdoc(row.serve) or "").partition("\n")[0] for row in OPERATIONS.values()}
     refused = {name: text.removeprefix(REFUSED) for name, text in told.items() if text.startswith(REFUSED)}
     served = {name: text for name, text in told.items() if name not in refused}
+    reasons = ((f"`{name}`", text[0].upper() + text[1:]) for name, text in refused.items())
     return page(
         "# Operations",
         "What the endpoint answers as KMS. [Where it may differ](differences.md) from AWS, and"
         " [what is known](fidelity.md), have pages of their own;"
-        " [the life of a key store](lifecycle.md) says in which state each is allowed.",
+        " so has what each state allows, of [a key store](lifecycle.md) and of [a key](keys.md).",
         table(("Operation", "What it does"), ((f"`{name}`", text) for name, text in served.items())),
         "## Refused",
         "These are KMS's, too. For a key in a custom key store there is nothing that they could do.",
-        table(("Operation", "Why"), ((f"`{name}`", text) for name, text in refused.items())),
+        table(("Operation", "Why"), reasons),
     )
 
 
