@@ -18,6 +18,8 @@ MOTO: Final = "moto_server"
 CPU: Final = "CPU per request, µs, 64 connections"
 RATE: Final = "requests/s, 64 connections"
 RATE_OF_ONE: Final = "requests/s, 1 connection"
+FIRST_START: Final = "start to first answer, first, s"
+START: Final = "start to first answer, second, s"
 
 _EXPLANATION: Final = """\
 GenerateRandom of 32 bytes over HTTP on loopback, the request as boto3 signs it, sent by wrk (one thread)
@@ -50,13 +52,8 @@ BARS: Final = (
         20,
         why="server and client take turns in sleeping, and waking an idle processor takes longest",
     ),
-    Bar("start to first answer, first, s", value(HSMSTORE, "start to first answer, first, s"), most=1.5),
-    Bar(
-        "start to first answer, second, s",
-        value(HSMSTORE, "start to first answer, second, s"),
-        most=0.7,
-        floor=1.0,
-    ),
+    Bar(FIRST_START, value(HSMSTORE, FIRST_START), most=1.5),
+    Bar(START, value(HSMSTORE, START), most=0.7, floor=1.0),
     Bar(
         "RSS after load with one store connected, MB; each further one takes about 1",
         value(HSMSTORE, "RSS after load, MB"),
@@ -98,10 +95,10 @@ def _hsmstore(terms: Terms, place: Path) -> Figures:
     figures: Figures = {}
     command, log = serve_command(place / "data", terms.threads), place / "hsmstore.log"
     with serving(command, log) as server:
-        figures["start to first answer, first, s"] = server.seconds
+        figures[FIRST_START] = server.seconds
         key_store_id = connected_key_store(server.port)
     with serving(command, log, key_store_id) as (port, program, seconds):
-        figures["start to first answer, second, s"] = seconds
+        figures[START] = seconds
         idle = program.rss()
         request = client.generate_random(port, key_store_id)
         answer = client.send(port, request)
@@ -138,7 +135,7 @@ def _endpoint(terms: Terms, port: int, place: Path) -> Figures:
 def _of_a_peer(
     terms: Terms, family: Family | None, port: int, lua: Path, seconds: float | None = None
 ) -> Figures:
-    figures: Figures = {} if seconds is None else {"start to first answer, first, s": seconds}
+    figures: Figures = {} if seconds is None else {FIRST_START: seconds}
     idle = {"RSS idle, MB": family.rss()} if family else {}
     figures |= _loads(terms, family, port, lua) | load.with_boto3(port, None, terms.seconds)
     return figures | idle | ({"RSS after load, MB": family.rss()} if family else {})

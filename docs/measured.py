@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from bench import record
-from bench.peers import CPU, HSMSTORE, MOTO, RATE
+from bench.peers import CPU, HSMSTORE, MOTO, RATE, START
 from bench.record import Record
 from bench.registries import CPU as CPU_OF_DRAW
 from bench.registries import OWNER, POSTGRESQL, REMOTE, SQLITE
@@ -21,7 +21,6 @@ from hsmstore.hsm.remoting import CONNECTIONS_MAX
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
 MANY: Final = 1000  # replicas, for which is reckoned
-START: Final = "start to first answer, second, s"
 MISSING: Final = "Not measured yet: `make bench ARGS='--only replicas'`."
 
 
