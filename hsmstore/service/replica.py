@@ -247,7 +247,8 @@ def _look_at_stores(world: World) -> None:
     opened = world.gate.open_stores()  # before the holds are read: what is open has been entered
     with world.registry.reading() as unit:
         holdings = unit.leases.holdings(replica.lease.id)
-    for scope, key_store_id in set(opened) - {(each.scope, each.key_store_id) for each in holdings}:
+    held = {(each.scope, each.key_store_id) for each in holdings}
+    for scope, key_store_id in {*opened}.intersection(world.gate.open_stores()) - held:
         log.warning("key store %s was open and not held", key_store_id)
         let_go(world, scope, key_store_id)
     for holding in holdings:
