@@ -60,7 +60,7 @@ BARS: Final = (
         "CPU per draw with 10,000 stores, 100 of them connected, times that with 2, 1 of them",
         ratio(SIZES[-1].column, SIZES[0].column, _DRAW),
         most=1.10,
-        why="a hundred copies of a module do not fit into the processor's nearer caches",
+        why="what a hundred copies of a module write to does not fit into the processor's nearer caches",
     ),
     Bar(
         "DescribeCustomKeyStores, page of 1,000 of 10,000, CPU ms",

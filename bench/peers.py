@@ -42,6 +42,7 @@ BARS: Final = (
         ratio(HSMSTORE, CONSTANT, RATE),
         0.6,
         floor=0.5,
+        why="a quarter of what a draw takes beyond a constant answer is the trail, a fifth PKCS#11",
     ),
     Bar("requests/s, 1 connection, of the constant handler's", ratio(HSMSTORE, CONSTANT, RATE_OF_ONE), 0.5),
     Bar("CPU per request, µs, 64 connections; the aim is 33", value(HSMSTORE, CPU), most=45, floor=80),
