@@ -16,7 +16,8 @@ from typing import Final
 
 MAPPINGS: Final = Path("/proc/self/maps")  # proc_pid_maps(5)
 EXECUTABLE: Final = "r-xp"
-MAP_FIXED: Final = 0x10  # mman.h; Python's mmap has no name for it
+PROTECTION: Final = mmap.PROT_READ | mmap.PROT_EXEC
+FLAGS: Final = mmap.MAP_PRIVATE | 0x10  # MAP_FIXED of mman.h, for which Python's mmap has no name
 
 _mmap = ctypes.CDLL(None, use_errno=True).mmap
 _mmap.restype = ctypes.c_void_p
@@ -42,10 +43,10 @@ def share_code(copy: Path, version: Hashable) -> None:
             _firsts[version] = os.open(copy, os.O_RDONLY)
             return
     for start, length, offset in _code_of(copy):
-        if os.pread(first, length, offset) == ctypes.string_at(start, length):
-            protection, flags = mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE | MAP_FIXED
-            if _mmap(start, length, protection, flags, first, offset) != start:
-                raise OSError(ctypes.get_errno(), "the code of a module cannot be mapped", str(copy))
+        if os.pread(first, length, offset) != ctypes.string_at(start, length):
+            continue
+        if _mmap(start, length, PROTECTION, FLAGS, first, offset) != start:
+            raise OSError(ctypes.get_errno(), "the code of a module cannot be mapped", str(copy))
 
 
 def _code_of(copy: Path) -> Iterator[tuple[int, int, int]]:

@@ -273,7 +273,7 @@ def _load_copy(source: Path, directory: Path, environment: Mapping[str, str], ve
         os.close(handle)
         shutil.copyfile(source, copy)
         module = Module(copy, source, environment)
-        share_code(copy, version)
+        share_code(copy, version._replace(address=None))  # the same file, wherever it talks to
         return module
     finally:
         copy.unlink()

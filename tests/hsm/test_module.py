@@ -101,6 +101,17 @@ def test_copies_share_their_code(bench: Bench, tmp_path: Path) -> None:
                 assert any(session.generate_random(128))
 
 
+def test_copies_for_other_addresses_share_their_code(tmp_path: Path) -> None:
+    """What differs between them is where they talk to, not what they run; nothing is asked of an address."""
+    profile = load_profile("p11-kit")
+    source = _fresh(profile.locate(), tmp_path)
+    before = {*mapped("r-xp")}
+    with ExitStack() as stack:
+        for name in ("one", "other"):
+            stack.enter_context(lent_module(profile, source, tmp_path, f"unix:path={tmp_path}/{name}"))
+        assert len({*mapped("r-xp")} - before) == 1
+
+
 def test_other_code_is_not_shared(tmp_path: Path) -> None:
     """A copy whose code is not the first one's keeps its own: no page is taken for another by its name."""
     source = load_profile("softhsm2").locate()
