@@ -4,7 +4,6 @@ import ast
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Unpack, get_args, get_origin
 
@@ -84,9 +83,8 @@ def _class(kind: type, remark: str = "", inherited: Iterable[str] = ()) -> tuple
 
 def _member(kind: type, name: str) -> str:
     found = inspect.getattr_static(kind, name)
-    if isinstance(found, property | cached_property):
-        read = found.fget if isinstance(found, property) else found.func
-        return f"`{name}: {_shown(read.__annotations__['return'])}`: {_told(found)}"
+    if isinstance(found, property):
+        return f"`{name}: {_shown(found.fget.__annotations__['return'])}`: {_told(found)}"
     return _callable(found)
 
 
