@@ -94,6 +94,7 @@ def _empty_name(source: Source) -> Iterator[str]:
 
 
 _MOCKS: Final = {"unittest.mock", "mock", "pytest_mock"}
+"""What no test may import. They stand here to be found elsewhere; none is used."""
 
 
 def _mock(source: Source) -> Iterator[str]:
@@ -106,6 +107,7 @@ def _mock(source: Source) -> Iterator[str]:
 
 
 _EVASIONS: Final = {"skip", "skipif", "skipIf", "skipUnless", "skipTest", "importorskip", "xfail"}
+"""What a test could pass by without having run. They stand here to be found elsewhere; none is used."""
 
 
 def _evasion(source: Source) -> Iterator[str]:
@@ -196,7 +198,11 @@ RULES: Final = (
         _key_material,
         Source(Path("hsmstore/hsm/sample.py"), "def read(key):\n    return key[Attribute.VALUE]\n"),
     ),
-    Rule("a test runs and passes", _evasion, _python("@pytest.mark.skipif(True)\ndef test(): ...")),
+    Rule(  # the sample is text that the rule must find, and no test
+        "a test runs and passes",
+        _evasion,
+        _python("@pytest.mark.skipif(True)\ndef test(): ..."),
+    ),
     Rule("who silences a check says which and why", _silence, _python("x = y" + "  # type: ignore[name]")),
     Rule(
         "an exception from ruff's rules has its reason",
@@ -214,7 +220,7 @@ RULES: Final = (
             r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|crates\.io|rubygems\.org|golang\.org"
             r"|deb\.debian\.org|archive\.ubuntu\.com|docker\.io|ghcr\.io|quay\.io)\b"
         ),
-        Source(Path("Makefile"), "\tpip install --index-url https://pypi" + ".org/simple"),
+        Source(Path("Makefile"), "# by way of crates" + ".io"),
     ),
     Rule(
         "no secret",
