@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final, NamedTuple, TypeVar, TypeVarTuple
+from typing import Final, NamedTuple, NoReturn, TypeVar, TypeVarTuple
 
 import pkcs11
 from pkcs11 import Mechanism
@@ -115,10 +115,18 @@ class Session:
             return self._drawn(length)
 
     def _drawn(self, length: int) -> bytes:
-        """Do what `draw` does. The lock must be held."""
+        """Do what `draw` does, and what `_performed` would, in one go. The lock must be held."""
         if not 1 <= length <= RANDOM_BYTES_MAX:  # SoftHSM2 answers 4 GiB with zeros
             raise ValueError(f"{length} bytes were asked for; 1 to {RANDOM_BYTES_MAX} can be drawn at once")
-        octets = self._performed("C_GenerateRandom", self._generate_random, 8 * length)
+        if self._module.generation != self._generation:
+            raise ConnectionClosed
+        generate_random, monotonic = self._generate_random, self._monotonic
+        try:
+            octets = generate_random(8 * length)
+            if (now := monotonic()) >= self._look_due:
+                self._look(now)
+        except Exception as error:  # noqa: BLE001  # all of them are told on
+            self._fail("C_GenerateRandom", error)
         if len(octets) != length:
             raise HsmUnavailable(f"C_GenerateRandom gave {len(octets)} of {length} bytes")
         return octets
@@ -258,22 +266,26 @@ class Session:
         if self._module.generation != self._generation:
             raise ConnectionClosed
         try:
-            try:
-                return function(*arguments)
-            except BaseException:
-                self._look_due = self._look_latest = 0.0  # there may be no token any more
-                raise
-            finally:
-                monotonic = self._monotonic
-                if (now := monotonic()) >= self._look_due:
-                    self._look(now)
-        except pkcs11.PKCS11Error as error:
-            self._failed(name_of(error))
-            raise HsmUnavailable(f"{name}: {words(error)}") from error
-        except FileNotFoundError as error:
-            raise HsmUnavailable(f"the token is gone: {error}") from error
-        except OSError as error:
-            raise HsmUnavailable(f"{name}: the token's files: {error}") from error
+            result = function(*arguments)
+            if (now := self._monotonic()) >= self._look_due:
+                self._look(now)
+        except Exception as error:  # noqa: BLE001  # all of them are told on
+            self._fail(name, error)
+        return result
+
+    def _fail(self, name: str, error: Exception) -> NoReturn:
+        """Say why a call failed: because there is no token any more, or else by its own `error`."""
+        self._look_due = self._look_latest = 0.0
+        try:
+            self._look(self._monotonic())
+            raise error
+        except pkcs11.PKCS11Error as why:
+            self._failed(name_of(why))
+            raise HsmUnavailable(f"{name}: {words(why)}") from why
+        except FileNotFoundError as why:
+            raise HsmUnavailable(f"the token is gone: {why}") from why
+        except OSError as why:
+            raise HsmUnavailable(f"{name}: the token's files: {why}") from why
 
     def _look(self, now: float) -> None:
         """Look at what a call need not look at each time: the lease, the token, and seldom its kmsuser.

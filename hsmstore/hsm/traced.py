@@ -23,6 +23,11 @@ class TracedSession(Session):
         with self._calling("C_SetPIN"):
             super().set_password(old, new)
 
+    def _drawn(self, length: int) -> bytes:
+        """Do what Session does, in a span."""
+        with self._calling("C_GenerateRandom"):
+            return super()._drawn(length)
+
     def _performed(
         self, name: str, function: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
