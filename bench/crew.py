@@ -41,7 +41,7 @@ class Watched:
     """The registry of a replica, and what is to be told of it."""
 
     def __init__(self, registry: Registry, tally: Tally) -> None:
-        self.reading: Final = registry.reading
+        self.reading, self.writes = registry.reading, registry.writes
         self._registry = registry
         self._tally = tally
 

@@ -11,7 +11,7 @@ from hsmstore.domain.errors import Conflict, EnvironmentUnfit
 from hsmstore.domain.lease import RENEWALS
 from hsmstore.domain.notices import Notices
 from hsmstore.service import lifecycle, replica
-from hsmstore.service.settling import settle
+from hsmstore.service.settling import next_due, settle
 from hsmstore.service.world import World
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ class Ticker(threading.Thread):
         super().__init__(name="ticker", daemon=True)
         self._world = world
         self._stopping = threading.Event()
+        self._looked_at = -1  # how many writes there had been before the last look
+        self._next_due = 0.0
 
     def run(self) -> None:
         """Tick until told to stop; a tick that fails is logged and the next one tries again.
@@ -65,7 +67,17 @@ class Ticker(threading.Thread):
             self._guarded(lifecycle.resume)
         tick, went = TICK_OF_REPLICAS if shared else TICK, True
         while not self._stopping.wait(tick if went else TICK_AFTER_FAILURE):
-            went = self._guarded(settle) is True
+            went = self._guarded(settle if shared else self._settle) is True
+
+    def _settle(self, world: World) -> bool:
+        """Settle where nobody else writes: what is due next is known until something is written here."""
+        writes = world.registry.writes()
+        if writes == self._looked_at and world.clock.now() < self._next_due:
+            return True
+        went = settle(world)
+        if went:
+            self._looked_at, self._next_due = writes, next_due(world)
+        return went
 
     def stop(self) -> None:
         """End after the tick under way."""
@@ -76,9 +88,9 @@ class Ticker(threading.Thread):
         try:
             return step(self._world)
         except EnvironmentUnfit as error:
-            log.warning("the ticker could not %s: %s", step.__name__, error)
+            log.warning("the ticker could not %s: %s", step.__name__.lstrip("_"), error)
         except Exception:
-            log.exception("the ticker could not %s", step.__name__)
+            log.exception("the ticker could not %s", step.__name__.lstrip("_"))
         return None
 
 

@@ -271,6 +271,9 @@ class Unit(ListUnit, KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protoc
     def due_key_stores(self, now: float) -> list[KeyStore]:
         """Return every store, of any scope, whose phase is over at `now`."""
 
+    def next_due(self) -> float | None:
+        """Return when, of all that is to happen to stores and keys of any scope, the first is due."""
+
     def latest_change(self) -> float | None:
         """Return when a store last changed its state, of any scope."""
 
@@ -371,6 +374,9 @@ class Unit(ListUnit, KeyUnit, TrailUnit, LeaseUnit, TallyUnit, ProxyUnit, Protoc
 
 class Registry(LeaseRegistry, Protocol):
     """The persisted truth."""
+
+    def writes(self) -> int:
+        """Return how many units that may write have ended here: a look at as many has seen their changes."""
 
     def reading(self) -> AbstractContextManager[Unit]:
         """Open a unit that only reads."""

@@ -1,8 +1,17 @@
 """Making a fact of everything that is due: of key stores first, then of keys."""
 
+import math
+
 from hsmstore.service.keys.material import settle_keys
 from hsmstore.service.lifecycle import settle_stores
 from hsmstore.service.world import World
+
+
+def next_due(world: World) -> float:
+    """Return when, by the simulation's clock, something is due next; infinity where nothing is to happen."""
+    with world.registry.reading() as unit:
+        moment = unit.next_due()
+    return math.inf if moment is None else moment
 
 
 def settle(world: World) -> bool:

@@ -5,6 +5,7 @@ only where its state and version are still what its caller read: the database de
 loser gets Conflict.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -34,6 +35,7 @@ from hsmstore.storage.models import (
     faults,
     hsms,
     key_stores,
+    kms_keys,
     subnets,
 )
 from hsmstore.storage.notices import Teller, is_shared
@@ -59,6 +61,7 @@ _STORE_NAMED: Final = select(key_stores).where(*_in_scope, _store.name == bindpa
 _STORE_OF_CLUSTER: Final = select(key_stores).where(_store.cluster_id == bindparam("cluster_id"))
 _DUE: Final = select(key_stores).where(_store.due_at <= bindparam("now")).order_by(_store.due_at, _store.id)
 _CONNECTED: Final = select(key_stores).where(_store.state == ConnectionState.CONNECTED.value)
+_NEXT_DUE: Final = (select(func.min(_store.due_at)), select(func.min(kms_keys.c.deletion_at)))
 _LATEST_CHANGE: Final = select(func.max(_store.state_since))
 _unchanged_store = (
     _store.id == bindparam("old_id"),
@@ -110,6 +113,8 @@ class SqlRegistry:
         self._renewer = open_engine(url, Purpose.RENEW) if is_shared(url) else self._writer
         self._teller = Teller()
         self._precedence = Precedence()
+        self._counting = threading.Lock()
+        self._writes = 0
 
     @contextmanager
     def reading(self) -> Iterator["SqlUnit"]:
@@ -138,11 +143,19 @@ class SqlRegistry:
             connection = self._writer.connect()
         except QueueTimeout:
             raise Conflict(f"other writers held the database for {LOCK_PATIENCE:g} seconds") from None
-        with self._precedence.noted(), connection, connection.begin():
-            self._precedence.take(connection)
-            unit = SqlUnit(connection)
-            yield unit
-            self._teller.tell(connection, unit.notices)
+        try:
+            with self._precedence.noted(), connection, connection.begin():
+                self._precedence.take(connection)
+                unit = SqlUnit(connection)
+                yield unit
+                self._teller.tell(connection, unit.notices)
+        finally:
+            with self._counting:
+                self._writes += 1
+
+    def writes(self) -> int:
+        """Return how many units that may write have ended here."""
+        return self._writes
 
     @contextmanager
     def renewing(self) -> Iterator[SqlLeases]:
@@ -185,6 +198,11 @@ class SqlUnit(SqlListUnit, SqlKeyUnit, SqlTrailUnit, SqlTallyUnit, SqlProxyUnit)
     def due_key_stores(self, now: float) -> list[KeyStore]:
         """Return every store, of any scope, whose phase is over at `now`, the longest due first."""
         return [key_store_of(row) for row in self._rows(_DUE, {"now": now})]
+
+    def next_due(self) -> float | None:
+        """Return when, of all that is to happen to stores and keys of any scope, the first is due."""
+        first = [self._connection.execute(statement).scalar_one() for statement in _NEXT_DUE]
+        return min((moment for moment in first if moment is not None), default=None)
 
     def latest_change(self) -> float | None:
         """Return when a store last changed its state, of any scope."""
