@@ -6,7 +6,8 @@ is full. What a kill cut short is taken off the end when the file is opened agai
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +23,7 @@ LINE: Final = 2048  # bytes that are looked at for each; most records have half 
 
 _NAME: Final = re.compile(r"trail-(\d{8})-(\d{6})\.jsonl")
 _CHUNK: Final = 64 * 1024
+_AT_ONCE: Final = os.sysconf("SC_IOV_MAX")
 
 
 class Retention(NamedTuple):
@@ -52,11 +54,13 @@ class TrailFiles:
         self._size = 0
         self._descriptor: int | None = None
 
-    def append(self, lines: bytes, at: float, *, lasting: bool) -> None:
+    def append(self, lines: Sequence[bytes], at: float, *, lasting: bool) -> None:
         """Append whole lines to the file of the day of `at`; with `lasting`, until they are on the disk.
 
+        Each of `lines` may be several. They are given to the system in one call, if it takes as many.
+
         Raises:
-            OSError: they could not be written; half a line may have been.
+            OSError: they could not be written; none of them is in the file, where it could be cut off again.
 
         """
         day = day_of(at)
@@ -64,15 +68,16 @@ class TrailFiles:
             self._open(day)
         assert self._descriptor is not None  # noqa: S101  # _open saw to it
         try:
-            left = memoryview(lines)
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            for first in range(0, len(lines), _AT_ONCE):
+                _write(self._descriptor, lines[first : first + _AT_ONCE])
             if lasting:
                 os.fsync(self._descriptor)
         except OSError:
-            self.close()  # and opening takes off what was cut short
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)  # they will come again
+            self.close()
             raise
-        self._size += len(lines)
+        self._size += sum(map(len, lines))
 
     def keep(self, retention: Retention, now: float) -> None:
         """Remove the files that are too old at `now`, and the oldest of what is too much; not what is open.
@@ -167,6 +172,15 @@ def _place(path: Path) -> tuple[str, int]:
     match = _NAME.fullmatch(path.name)
     assert match is not None  # noqa: S101  # trail_files chose it by its name
     return match[1], int(match[2])
+
+
+def _write(descriptor: int, lines: Sequence[bytes]) -> None:
+    """Write all of `lines`."""
+    written = os.writev(descriptor, lines)
+    if written < sum(map(len, lines)):  # seldom: a disk that is full takes a part
+        left = memoryview(b"".join(lines))[written:]
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
 def _mended(descriptor: int) -> int:

@@ -1,5 +1,7 @@
 """The files of a trail: days, sizes, ages, what is cut short, what is too much."""
 
+import os
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -33,9 +35,9 @@ SCOPE = Scope("123456789012", "us-east-1")
 def test_each_day_has_its_file(tmp_path: Path) -> None:
     """A file is of the day of what is appended, UTC, and nobody else can read it."""
     with closing(TrailFiles(tmp_path / "trail")) as files:
-        files.append(b"one\n", 0.0, lasting=False)
-        files.append(b"two\n", DAY - 1, lasting=True)
-        files.append(b"three\n", DAY, lasting=False)
+        files.append([b"one\n"], 0.0, lasting=False)
+        files.append([b"two\n"], DAY - 1, lasting=True)
+        files.append([b"three\n"], DAY, lasting=False)
     found = trail_files(tmp_path / "trail")
     assert [path.name for path in found] == ["trail-19700101-000001.jsonl", "trail-19700102-000001.jsonl"]
     assert [path.read_bytes() for path in found] == [b"one\ntwo\n", b"three\n"]
@@ -48,7 +50,7 @@ def test_a_full_file_is_followed_by_another(tmp_path: Path) -> None:
     for _ in range(2):
         with closing(TrailFiles(tmp_path, size_max=10)) as files:
             for _ in range(3):
-                files.append(b"123456\n", 0.0, lasting=False)
+                files.append([b"123456\n"], 0.0, lasting=False)
     sizes = [path.stat().st_size for path in trail_files(tmp_path)]
     assert sizes == [14, 14, 14]
 
@@ -58,7 +60,7 @@ def test_old_files_go(tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl").write_text("mine\n")
     with closing(TrailFiles(tmp_path)) as files:
         for day in range(5):
-            files.append(b"x\n", day * DAY, lasting=False)
+            files.append([b"x\n"], day * DAY, lasting=False)
         files.keep(Retention(2, 1_000_000), 4 * DAY)
         assert [path.name[6:14] for path in trail_files(tmp_path)] == ["19700103", "19700104", "19700105"]
         files.keep(Retention(2, 1_000_000), 400 * DAY)
@@ -66,11 +68,38 @@ def test_old_files_go(tmp_path: Path) -> None:
     assert (tmp_path / "notes.jsonl").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("room", [0, 3, 4, 9, 11])
+def test_a_disk_that_takes_a_part(tmp_path: Path, room: int) -> None:
+    """What could not be written whole is not there at all, so that it can be written again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(TrailFiles(tmp_path)) as files:
+        files.append([b"one\n"], 0.0, lasting=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(b"one\n") + room, hard))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                files.append([b"two\n", b"three\n", b"4\n"], 0.0, lasting=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        (path,) = trail_files(tmp_path)
+        assert path.read_bytes() == b"one\n"
+        files.append([b"two\n", b"three\n", b"4\n"], 0.0, lasting=False)
+        assert path.read_bytes() == b"one\ntwo\nthree\n4\n"
+
+
+def test_more_lines_than_the_system_takes_at_a_time(tmp_path: Path) -> None:
+    """They are written in order, all of them."""
+    lines = [b"%d\n" % number for number in range(3 * os.sysconf("SC_IOV_MAX") + 1)]
+    with closing(TrailFiles(tmp_path)) as files:
+        files.append(lines, 0.0, lasting=True)
+    (path,) = trail_files(tmp_path)
+    assert path.read_bytes() == b"".join(lines)
+
+
 def test_of_too_much_the_oldest_goes(tmp_path: Path) -> None:
     """As many bytes are kept as are allowed, in whole files; the one that is written stays, however large."""
     with closing(TrailFiles(tmp_path, size_max=10)) as files:
         for line in range(5):
-            files.append(b"%09d\n" % line, line * DAY / 4, lasting=False)
+            files.append([b"%09d\n" % line], line * DAY / 4, lasting=False)
         for size, left in ((50, 5), (49, 4), (20, 2), (1, 1), (1, 1)):
             files.keep(Retention(90, size), 0.0)
             assert [path.read_bytes() for path in trail_files(tmp_path)] == [
@@ -85,7 +114,7 @@ def test_what_was_cut_short_is_taken_off(tmp_path: Path, torn: bytes) -> None:
     path.write_bytes(b"one\n" + torn)
     assert list(whole_lines(path)) == [b"one\n"]
     with closing(TrailFiles(tmp_path)) as files:
-        files.append(b"two\n", 0.0, lasting=False)
+        files.append([b"two\n"], 0.0, lasting=False)
     assert path.read_bytes() == b"one\ntwo\n"
 
 
@@ -207,9 +236,7 @@ def test_a_line_that_cannot_be_made_costs_no_other(tmp_path: Path, caplog: pytes
     ids = [new_uuid(number) for number in range(3)]
     with _registry(tmp_path) as registry, closing(_opened(tmp_path / "trail", registry)) as trail:
         for at, request_id in zip((0.0, 1e15, 1.0), ids, strict=True):
-            trail.drawn(
-                at, request_id, scope=SCOPE, caller=NOBODY, source="127.0.0.1", agent=b"", key_store_id=None
-            )
+            trail.drawn(at, request_id, SCOPE, NOBODY, "127.0.0.1", b"", None)
     assert [one["requestID"] for one in _written(tmp_path / "trail")] == [ids[0], ids[2]]
     assert f"GenerateRandom of {ids[1]} could not be recorded" in caplog.text
 
