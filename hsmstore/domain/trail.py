@@ -77,11 +77,10 @@ class Trail(Protocol):
     def begin(self, seen: Seen) -> Recording:
         """Open the record of a call."""
 
-    def drawn(
+    def drawn(  # noqa: PLR0917  # by name they would cost a draw more
         self,
         at: float,
         request_id: str,
-        *,
         scope: Scope,
         caller: Caller,
         source: str,

@@ -4,9 +4,9 @@ Where it shows nothing the form follows its other samples: a caller that no prin
 AWSAccount, and a store that GenerateRandom draws from stands in additionalEventData.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -113,58 +113,70 @@ def record(
     )
 
 
-class Draw(msgspec.Struct, frozen=True, gc=False):
-    """A GenerateRandom that went well, in as little as its line can be made of. Most records are of such.
-
-    `parts` are those of `draw_parts`; `at` is in seconds since the epoch, by the simulation's clock.
-    """
-
-    name: ClassVar[str] = DRAW
-    event_id: ClassVar[None] = None  # nothing is committed
-
-    parts: tuple[str, str, str, str]
-    at: float
-    request_id: str
-
-    def line(self, behind_front: str) -> bytes:
-        """Return the record and the line's end. The event's id is unique by what it has of the request's."""
-        one, two, three, four = self.parts
-        request_id = self.request_id
-        front = request_id[:UUID_FRONT]
-        return f"{one}{moment(int(self.at))}{two}{request_id}{three}{front}{behind_front}{four}".encode()
-
+Circumstances = tuple[int, Scope, Caller, str, bytes, bool]
+"""Of a draw: its second, since the epoch, by the simulation's clock; for whom and by whom; the client's
+address and User-Agent; whether a key store is named."""
 
 _PLACE: Final = "\ue000place\ue000"  # what no header can hold: they are read as Latin-1
 
 
-@lru_cache(maxsize=1024)
-def draw_parts(
-    scope: Scope, caller: Caller, source: str, sent_agent: bytes, store: str | None
-) -> tuple[str, str, str, str]:
-    """Return what stands around the time and the two ids in the lines of such draws, which are most records.
+class Alike:
+    """What draws in the same circumstances have in common: all of their lines but three ids."""
 
-    With those three in between it is what `record` returns of a GenerateRandom that went well, and its end.
+    name: ClassVar[str] = DRAW
+    event_id: ClassVar[None] = None  # nothing is committed
+
+    def __init__(self, circumstances: Circumstances) -> None:
+        """Take what they have in common; the parts of the lines are made when they are needed."""
+        self.circumstances = circumstances
+
+    def lines(self, draws: Iterable["Draw"], behind_front: str) -> bytes:
+        """Return records and lines' ends. An event's id is unique by what it has of the request's.
+
+        Each record is what `record` returns of a GenerateRandom that went well.
+        """
+        before, behind_store, between, behind = self._parts
+        ids = [
+            f"{draw.key_store_id}{behind_store}{draw.request_id}{between}{draw.request_id[:UUID_FRONT]}{behind_front}"
+            for draw in draws
+        ]
+        return f"{before}{f'{behind}{before}'.join(ids)}{behind}".encode()
+
+    @cached_property
+    def _parts(self) -> tuple[str, str, str, str]:
+        """What stands before, between and behind the ids: of the key store, of the request, of the event."""
+        second, scope, caller, source, sent_agent, has_store = self.circumstances
+        whole = Record(
+            user_identity=_identity(scope.account, caller),
+            event_time=moment(second),
+            event_name=DRAW,
+            aws_region=scope.region,
+            source_ip_address=source,
+            user_agent=agent(sent_agent),
+            request_parameters=None,
+            response_elements=None,
+            additional_event_data={"customKeyStoreId": _PLACE} if has_store else None,
+            request_id=_PLACE,
+            event_id=_PLACE,
+            read_only=True,
+            resources=[],
+            event_type="AwsApiCall",
+            management_event=True,
+            recipient_account_id=scope.account,
+        )
+        *before, between, behind = encode(whole).decode().split(_PLACE)
+        return before[0], before[1] if has_store else "", between, behind + "\n"
+
+
+class Draw(msgspec.Struct, frozen=True, gc=False):
+    """A GenerateRandom that went well, in as little as its line can be made of. Most records are of such.
+
+    `key_store_id` is that of a key store that there is, so it needs no escaping; empty where none is named.
     """
-    whole = Record(
-        user_identity=_identity(scope.account, caller),
-        event_time=_PLACE,
-        event_name=DRAW,
-        aws_region=scope.region,
-        source_ip_address=source,
-        user_agent=agent(sent_agent),
-        request_parameters=None,
-        response_elements=None,
-        additional_event_data=None if store is None else {"customKeyStoreId": store},
-        request_id=_PLACE,
-        event_id=_PLACE,
-        read_only=True,
-        resources=[],
-        event_type="AwsApiCall",
-        management_event=True,
-        recipient_account_id=scope.account,
-    )
-    before_time, before_request_id, before_event_id, rest = encode(whole).decode().split(_PLACE)
-    return before_time, before_request_id, before_event_id, rest + "\n"
+
+    alike: Alike
+    request_id: str
+    key_store_id: str
 
 
 @lru_cache(maxsize=4)

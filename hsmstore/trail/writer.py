@@ -13,8 +13,9 @@ What is promised, and where it is kept:
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +24,10 @@ from hsmstore.domain.identifiers import UUID_FRONT, Scope, Uuids, new_uuid
 from hsmstore.domain.key import KmsKey
 from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Clock, Entropy, Registry
-from hsmstore.domain.principal import Caller
+from hsmstore.domain.principal import NOBODY, Caller
 from hsmstore.domain.trail import Seen, TrailUnit
 from hsmstore.trail.files import Retention, TrailFiles, last_lines, unusable
-from hsmstore.trail.record import LOST, Draw, draw_parts, record
+from hsmstore.trail.record import LOST, Alike, Circumstances, Draw, record
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,13 @@ PACE: Final = 0.1  # seconds between two looks at the queue
 BUSY_PACE: Final = 0.02  # the same while calls come fast: draws share the interpreter with what makes lines
 FAST: Final = 2500  # calls a second
 QUEUE_MAX: Final = 100_000
-BATCH_MAX: Final = 256  # records that are made and written at a time
+BATCH_MAX: Final = 1024  # records that are written at a time: after each write the interpreter is asked for
+TOGETHER_MAX: Final = 128  # lines that are made at a time: larger texts are memory new from the system
+ALIKES_MAX: Final = 1024  # circumstances of draws that are known at a time
 FAILURE_PACE: Final = 1.0  # seconds until what failed is tried again
 HOUSEKEEPING: Final = 5.0  # seconds between two looks at what is too old or too much
 
+_ALIKE: Final = attrgetter("alike")
 _ORIGIN: Final = "origin"  # the name of a file
 
 
@@ -62,7 +66,9 @@ class FileTrail:
         self.new_event_id = Uuids(entropy.public_bits).new
         self._behind_front = new_uuid(entropy.public_bits(128))[UUID_FRONT:]
         self.keep = keep
-        self.queue: deque[Draw | _Recording] = deque()
+        self.queue: list[Draw | _Recording] = []
+        self._alike = Alike((0, Scope("", ""), NOBODY, "", b"", False))  # of the last draw
+        self._alikes: dict[Circumstances, Alike] = {}  # of its second
         self._lost = 0
         self._lost_told = 0
         self._pending: tuple[list[bytes], set[str], float] | None = None
@@ -86,11 +92,10 @@ class FileTrail:
         else:
             self._lost += 1
 
-    def drawn(
+    def drawn(  # noqa: PLR0917  # see Trail
         self,
         at: float,
         request_id: str,
-        *,
         scope: Scope,
         caller: Caller,
         source: str,
@@ -101,8 +106,17 @@ class FileTrail:
         if len(self.queue) >= QUEUE_MAX:
             self._lost += 1
             return
-        parts = draw_parts(scope, caller, source, agent, key_store_id)
-        self.queue.append(Draw(parts, at, request_id))
+        circumstances = int(at), scope, caller, source, agent, key_store_id is not None
+        alike = self._alike
+        if alike.circumstances != circumstances:
+            self._alike = alike = self._alike_in(circumstances)
+        self.queue.append(Draw(alike, request_id, key_store_id or ""))
+
+    def _alike_in(self, circumstances: Circumstances) -> Alike:
+        """Return what draws in these circumstances have in common, also where clients take turns."""
+        if len(self._alikes) >= ALIKES_MAX or self._alike.circumstances[0] != circumstances[0]:
+            self._alikes = {}
+        return self._alikes.setdefault(circumstances, Alike(circumstances))
 
     def start(self) -> None:
         """Bring to the file what the last process had committed and not written, and begin to write.
@@ -118,7 +132,7 @@ class FileTrail:
             for known in self._files.known(set(left)):
                 del left[known]
             if left:
-                lines = b"".join(line + b"\n" for line in left.values())
+                lines = [line + b"\n" for line in left.values()]
                 self._files.append(lines, self._clock.now(), lasting=True)
         except OSError as error:
             raise unusable(self._files.directory, error) from error
@@ -173,18 +187,22 @@ class FileTrail:
             self._written = set()
 
     def _batch(self) -> tuple[list[bytes], set[str], float]:
-        """Make lines of what was queued first."""
+        """Make lines of what was queued first: of draws that are alike in one go, of all else one by one."""
         lines: list[bytes] = []
         committed: set[str] = set()
-        for _ in range(min(BATCH_MAX, len(self.queue))):
-            one = self.queue.popleft()
-            try:
-                lines.append(one.line(self._behind_front))
-            except Exception:
-                log.exception("%s of %s could not be recorded", one.name, one.request_id)
-                continue
-            if one.event_id is not None:
-                committed.add(one.event_id)
+        for _ in range(BATCH_MAX // TOGETHER_MAX):
+            ones = self.queue[:TOGETHER_MAX]
+            del self.queue[: len(ones)]
+            for alike, run in groupby(ones, _ALIKE):
+                calls = list(run)
+                try:
+                    lines.append(alike.lines(calls, self._behind_front))
+                except Exception:
+                    request_ids = ", ".join(str(call.request_id) for call in calls)
+                    log.exception("%s of %s could not be recorded", alike.name, request_ids)
+                    continue
+                if alike.event_id is not None:
+                    committed.add(alike.event_id)
         return lines, committed, self._clock.now()
 
     def _flush(self) -> None:
@@ -193,7 +211,7 @@ class FileTrail:
             return
         lines, committed, at = self._pending
         if lines:
-            self._files.append(b"".join(lines), at, lasting=bool(committed))
+            self._files.append(lines, at, lasting=bool(committed))
         self._written |= committed
         self._pending = None
 
@@ -223,6 +241,11 @@ class _Recording:
     def __init__(self, trail: FileTrail, seen: Seen) -> None:
         self._trail = trail
         self.seen = seen
+
+    @property
+    def alike(self) -> "_Recording":
+        """What its record has in common with others: with none."""
+        return self
 
     @property
     def name(self) -> str:
@@ -260,7 +283,7 @@ class _Recording:
             self._error = error
         self._trail.take(self)
 
-    def line(self, _: str) -> bytes:
+    def lines(self, _calls: object, _behind_front: str) -> bytes:
         """Return the record and the line's end."""
         return self.json() + b"\n"
 
