@@ -61,6 +61,8 @@ class Identification:
         self._principals = NoPrincipals() if principals is None else principals
         self._real_time = real_time
         self._known = self._all_known()
+        # How the last header began, whom it was of, and of which principals: mostly the next begins so, too.
+        self._last: tuple[bytes, Mapping[str, Credential], Identity] = b"", {}, self._home
         self.of: Callable[[Request], Identity] = self._signed if mode is AuthMode.VERIFY else self._said
         """Return who makes a request to KMS; `verify` raises what `Verifier.verify` does."""
 
@@ -119,12 +121,19 @@ class Identification:
         authorization = request.headers.get(b"authorization")
         if authorization is None:
             return self._home
+        beginning, credentials, identity = self._last
+        if authorization.startswith(beginning) and credentials is self._principals.credentials:
+            return identity
         known = self._known
         if known.credentials is not self._principals.credentials:
             known = self._current()
         # Where every SDK writes the credential; what follows differs from request to request.
-        kept = known.read(authorization.partition(b",")[0])
-        return kept or self._read(known.credentials, authorization) or self._home
+        beginning = authorization.partition(b",")[0]
+        kept = known.read(beginning)
+        if kept is None:
+            return self._read(known.credentials, authorization) or self._home
+        self._last = beginning, known.credentials, kept
+        return kept
 
     def _signed(self, request: Request) -> Identity:
         return self._verified(KMS, request)
