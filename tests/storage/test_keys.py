@@ -161,11 +161,12 @@ def test_keys_in_order_and_in_their_scope(shared: SqlRegistry) -> None:
 
 
 def test_due_keys(shared: SqlRegistry) -> None:
-    """Those whose time has come are due, the longest due first."""
+    """Those whose time has come are due, the longest due first; the first of all is due next."""
     with suppress(Undone), shared.writing() as unit:
         for number, deletion_at in ((1, None), (2, 30.0), (3, 10.0), (4, 20.0)):
             unit.add_key(key(number, deletion_at=deletion_at))
         assert [each.id for each in unit.due_keys(20.0)] == [key(3).id, key(4).id]
+        assert unit.next_due() == 10.0
         raise Undone
 
 
