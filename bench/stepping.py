@@ -19,7 +19,7 @@ from hsmstore.domain.identifiers import Uuids
 from hsmstore.domain.profile import Profile
 from hsmstore.domain.tally import Tally
 from hsmstore.service.random import GenerateRandomRequest, GenerateRandomResponse, generate_random_promptly
-from hsmstore.service.world import Call, World
+from hsmstore.service.world import World
 from hsmstore.settings.fields import Settings
 from hsmstore.system.clock import stopwatch
 from hsmstore.system.entropy import SystemEntropy
@@ -106,11 +106,11 @@ def steps(world: World, recorded: World, headers: Mapping[bytes, bytes]) -> dict
     request, recorded_request = request_of(world), request_of(recorded)
     body = request.body or b""
     decode = OPERATIONS[TARGET].decode
-    members: GenerateRandomRequest = decode(body.decode())
+    members: GenerateRandomRequest = decode(body)
     kms, kept = (KmsApplication(one, lambda _environ, _start: []) for one in (world, recorded))
     response = GenerateRandomResponse(plaintext=bytes(LENGTH))
     new_request_id, refusal = Uuids(SystemEntropy().public_bits).new, Door().refusal
-    call, identification = Call(world.home, new_request_id()), Identification(world.home)
+    request_id, identification = new_request_id(), Identification(world.home)
     connection = world.gate.find((world.home, members.custom_key_store_id or ""))
     session = connection._session  # type: ignore[union-attr]  # noqa: SLF001  # python-pkcs11's, without ours
     constant = Constant(Response(200, awsjson.head(new_request_id()), awsjson.encode(response)))
@@ -124,10 +124,10 @@ def steps(world: World, recorded: World, headers: Mapping[bytes, bytes]) -> dict
         "door": lambda: refusal(request.headers),
         "id": new_request_id,
         "caller": lambda: identification.of(request),
-        "decode": lambda: decode(body.decode()),
-        "draw": lambda: generate_random_promptly(members, call, world),
+        "decode": lambda: decode(body),
+        "draw": lambda: generate_random_promptly(members, world.home, world),
         "C_GenerateRandom": lambda: session.generate_random(8 * LENGTH),
-        "encode": lambda: Response(200, awsjson.head(call.request_id), awsjson.encode(response)),
+        "encode": lambda: Response(200, awsjson.head(request_id), awsjson.encode(response)),
     }
 
 

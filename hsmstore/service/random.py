@@ -7,6 +7,7 @@ import msgspec
 
 from hsmstore.domain.errors import Conflict, ValidationException
 from hsmstore.domain.faults import Phase
+from hsmstore.domain.identifiers import Scope
 from hsmstore.domain.limits import RANDOM_BYTES_MAX
 from hsmstore.domain.ports import ConnectionClosed, HsmTimedOut, HsmUnavailable
 from hsmstore.service.faults import strike
@@ -70,7 +71,7 @@ def generate_random(request: GenerateRandomRequest, call: Call, world: World) ->
 
 
 def generate_random_promptly(
-    request: GenerateRandomRequest, call: Call, world: World
+    request: GenerateRandomRequest, scope: Scope, world: World
 ) -> GenerateRandomResponse | None:
     """Do what `generate_random` does if nothing stands in the way: the hot path.
 
@@ -81,7 +82,7 @@ def generate_random_promptly(
         return None
     if key_store_id is None:
         return GenerateRandomResponse(plaintext=world.entropy.random_bytes(length))
-    connection = world.gate.find((call.scope, key_store_id))
+    connection = world.gate.find((scope, key_store_id))
     if connection is None:
         return None
     try:

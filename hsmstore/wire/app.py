@@ -95,30 +95,32 @@ class KmsApplication:
             return self._begin_another(request)
         request_id = new_request_id()
         try:
-            operation, members, call = self._accept(request, request_id)
-            promptly, may = operation.promptly, self._authorization
-            if promptly is not None and self._world.terms.quotas is not None:
-                self._count(operation, members.custom_key_store_id)
-            if (
-                promptly is not None
-                and not self._world.faults.active
-                and (may is None or may.allows_promptly(operation.name, members, call))
-            ):
-                response = promptly(members, call, self._world)
-                if response is not None:
-                    if self._trail is not None:
-                        self._trail.drawn(
-                            self._world.clock.now(),
-                            request_id,
-                            scope=call.scope,
-                            caller=call.caller,
-                            source=request.source,
-                            agent=request.headers.get(b"user-agent", b""),
-                            key_store_id=members.custom_key_store_id,
-                        )
-                    return HttpResponse(_OK, awsjson.head(request_id), awsjson.encode(response))
+            operation, members, identity = self._accept(request)
+            promptly, may, world = operation.promptly, self._authorization, self._world
+            if promptly is not None:
+                if world.terms.quotas is not None:
+                    self._count(operation, members.custom_key_store_id)
+                if not world.faults.active and (
+                    may is None
+                    or may.allows_promptly(operation.name, members, _call(request, request_id, identity))
+                ):
+                    scope, caller = identity
+                    response = promptly(members, scope, world)
+                    if response is not None:
+                        if self._trail is not None:
+                            self._trail.drawn(
+                                world.clock.now(),
+                                request_id,
+                                scope,
+                                caller,
+                                request.source,
+                                request.headers.get(b"user-agent", b""),
+                                members.custom_key_store_id,
+                            )
+                        return HttpResponse(_OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             return self._refused_at_first(error, request, request_id)
+        call = _call(request, request_id, identity)
         return Work(partial(self._serve, operation, members, call, request))
 
     def _turn_away(self, why: AwsError, request: Request) -> HttpResponse:
@@ -164,10 +166,10 @@ class KmsApplication:
         """Serve who was not known a moment ago, and may be by now: a temporary credential is used at once."""
         try:
             self._identification.look()
-            accepted = self._accept(request, request_id)
+            operation, members, identity = self._accept(request)
         except Exception as error:  # noqa: BLE001  # the same way out
             return self._refused_early(error, request_id, request)
-        return self._serve(*accepted, request)
+        return self._serve(operation, members, _call(request, request_id, identity), request)
 
     def overloaded(self, request: Request) -> HttpResponse:
         """Refuse as KMS refuses more calls than it takes."""
@@ -175,7 +177,7 @@ class KmsApplication:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n", b"")
         return self._refused_early(ThrottlingException(), self._new_request_id(), request)
 
-    def _accept(self, request: Request, request_id: str) -> tuple[Operation, Any, Call]:
+    def _accept(self, request: Request) -> tuple[Operation, Any, Identity]:
         """Do what comes before the service: its order is the precedence of errors."""
         body, headers = request.body, request.headers
         if body is None:
@@ -184,19 +186,14 @@ class KmsApplication:
         if operation is None:
             raise UnknownOperationException().elsewhere()
         identify, decode = self._identification.of, operation.decode
-        scope, caller = identify(request)
-        call = Call(scope, request_id, caller)
+        identity = identify(request)
         quotas = self._world.terms.quotas
-        if quotas is not None and not quotas.admit(operation.name, scope, self._world.clock.now()):
+        if quotas is not None and not quotas.admit(operation.name, identity.scope, self._world.clock.now()):
             raise ThrottlingException
-        if self._authorization is not None:
-            agent = headers.get(b"user-agent", b"")
-            call = Call(scope, request_id, caller=caller, source=request.source, user_agent=agent)
         try:
-            # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
-            return operation, decode(body.decode()), call
+            return operation, decode(body), identity
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return operation, validation.decode(body, operation.request), call
+            return operation, validation.decode(body, operation.request), identity
 
     def _serve(self, operation: Operation, members: Any, call: Call, request: Request) -> HttpResponse | None:
         """Do what may wait. Without an answer, the connection is to be dropped."""
@@ -322,6 +319,11 @@ class KmsApplication:
             return elsewhere.forward(request)
         except Exception as error:  # noqa: BLE001  # the same way out
             return _refused(error, request_id)
+
+
+def _call(request: Request, request_id: str, identity: Identity) -> Call:
+    agent = request.headers.get(b"user-agent", b"")
+    return Call(identity.scope, request_id, identity.caller, source=request.source, user_agent=agent)
 
 
 def _is_foreign(error: Exception) -> bool:

@@ -41,7 +41,7 @@ class Inside:
         body = msgspec.json.encode(members)
         request_id = new_uuid(world.entropy.public_bits(128))
         try:
-            typed = operation.decode(body.decode())
+            typed = operation.decode(body)
         except msgspec.MsgspecError:
             typed = validation.decode(body, operation.request)
         seen = Seen(

@@ -6,10 +6,12 @@ To add an operation, write its module in `service/`, its row here, and its test.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from hsmstore.domain.identifiers import Scope
 from hsmstore.service.connect import connect_custom_key_store, disconnect_custom_key_store
 from hsmstore.service.crypto.datakeys import generate_data_key, generate_data_key_without_plaintext
 from hsmstore.service.crypto.encryption import decrypt, encrypt, re_encrypt
@@ -35,6 +37,10 @@ class Access(StrEnum):
     WRITE = "write"
 
 
+KEPT: Final = 256
+"""Requests that are kept of an operation that is served promptly: programs ask the same again and again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One row: what the operation takes (its function's annotation says it), who serves it, what it does.
@@ -46,18 +52,30 @@ class Operation:
     name: str
     serve: Callable[[Any, Call, World], Response]
     access: Access
-    promptly: Callable[[Any, Call, World], Response | None] | None = None
+    promptly: Callable[[Any, Scope, World], Response | None] | None = None
     request: type[msgspec.Struct] = field(init=False)
-    decode: Callable[[str], Any] = field(init=False)
+    decode: Callable[[bytes], Any] = field(init=False)
     key_members: Mapping[str, Naming] = field(init=False)
     read_only: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the decoder once."""
         object.__setattr__(self, "request", next(iter(get_type_hints(self.serve).values())))
-        object.__setattr__(self, "decode", msgspec.json.Decoder(self.request).decode)
+        object.__setattr__(self, "decode", _decoder(self.request, keeping=self.promptly is not None))
         object.__setattr__(self, "read_only", self.access is Access.READ)
         object.__setattr__(self, "key_members", validation.key_members(self.request))
+
+
+def _decoder(request: type[msgspec.Struct], *, keeping: bool) -> Callable[[bytes], Any]:
+    """Return what makes a request of a body; with `keeping`, one that came before is not decoded again."""
+    of_text = msgspec.json.Decoder(request).decode
+
+    def decode(body: bytes) -> Any:
+        return of_text(
+            body.decode()
+        )  # msgspec would not look for bad UTF-8 in the members that it passes over
+
+    return lru_cache(maxsize=KEPT)(decode) if keeping else decode
 
 
 _R, _W = Access.READ, Access.WRITE

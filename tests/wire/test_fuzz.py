@@ -90,10 +90,10 @@ def test_two_ways_of_decoding(operation: str, body: bytes) -> None:
     row = OPERATIONS[operation]
     slow = _slow(body, row.request)
     try:
-        fast = row.decode(body.decode())
+        fast = row.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    assert slow == fast
+    assert slow == fast == row.decode(body)  # what came before may be kept
 
 
 def _slow(body: bytes, shape: type[msgspec.Struct]) -> Any:
