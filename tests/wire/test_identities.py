@@ -53,6 +53,12 @@ class Signed(NamedTuple):
         return Identity(Scope(caller.account or account, self.region), caller)
 
 
+def request(said: Signed | str | None) -> Request:
+    """Return a request with the header, or with none."""
+    header = said.header if isinstance(said, Signed) else said
+    return Request(b"POST", b"/", {} if header is None else {b"authorization": header.encode()}, b"")
+
+
 NOT_SIGNED = (None, "", "Bearer x", ",", "AWS4-HMAC-SHA256 ")
 RESTS = ("", ", SignedHeaders=host", "/more", ", Credential=AKIABBBB/20261129/eu-west-2/kms/aws4_request")
 signed = st.builds(Signed, st.sampled_from(KEYS), st.sampled_from(REGIONS), st.sampled_from(RESTS))
@@ -72,8 +78,7 @@ def test_what_is_kept_is_of_no_other(turns: list[tuple[str, Signed | str | None]
     for newly_known, said in turns:
         if newly_known:
             principals.know(newly_known)
-        is_signed = isinstance(said, Signed)
-        wanted = said.identity(principals.credentials) if is_signed else Identity(HOME, NOBODY)
-        header = said.header if is_signed else said
-        headers = {} if header is None else {b"authorization": header.encode()}
-        assert identification.of(Request(b"POST", b"/", headers, b"")) == wanted
+        is_from = Identity(HOME, NOBODY)
+        if isinstance(said, Signed):
+            is_from = said.identity(principals.credentials)
+        assert identification.of(request(said)) == is_from
