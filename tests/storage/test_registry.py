@@ -256,31 +256,6 @@ def test_due_stores_come_in_the_order_they_are_due(registry: SqlRegistry) -> Non
         assert [due.due_at for due in unit.due_key_stores(20.0)] == [10.0, 20.0]
 
 
-def test_what_is_due_next(registry: SqlRegistry) -> None:
-    """It is the first of all phases, of whatever scope; where nothing is to happen there is none."""
-    with registry.reading() as unit:
-        assert unit.next_due() is None
-    add_key_stores(
-        registry,
-        store(1),
-        replace(store(2), state=ConnectionState.DISCONNECTING, due_at=30.0),
-        replace(store(3, scope=ELSEWHERE[0]), state=ConnectionState.CONNECTING, due_at=20.0),
-    )
-    with registry.reading() as unit:
-        assert unit.next_due() == 20.0
-
-
-def test_writes_are_counted(registry: SqlRegistry) -> None:
-    """One that is rolled back counts as well; a look does not."""
-    before = registry.writes()
-    add_key_stores(registry, store(1))
-    with suppress(Undone), registry.writing():
-        raise Undone
-    with registry.reading() as unit:
-        assert unit.key_store(SCOPE, store(1).id) is not None
-    assert registry.writes() == before + 2
-
-
 @pytest.mark.parametrize(
     "taken",
     [
