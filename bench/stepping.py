@@ -105,7 +105,7 @@ def steps(world: World, recorded: World, headers: Mapping[bytes, bytes]) -> dict
 
     request, recorded_request = request_of(world), request_of(recorded)
     body = request.body or b""
-    decode = OPERATIONS[TARGET].decode
+    decode = OPERATIONS[TARGET].decode_again
     members: GenerateRandomRequest = decode(body)
     kms, kept = (KmsApplication(one, lambda _environ, _start: []) for one in (world, recorded))
     response = GenerateRandomResponse(plaintext=bytes(LENGTH))

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at what is due
 TICK_OF_REPLICAS: Final = 0.5  # likewise, where many look at one database
+REST_MAX: Final = 10.0  # seconds: somebody may have written to the file past this process
 TICK_AFTER_FAILURE: Final = 1.0  # seconds until what failed is tried again
 
 
@@ -56,6 +57,7 @@ class Ticker(threading.Thread):
         self._stopping = threading.Event()
         self._looked_at = -1  # how many writes there had been before the last look
         self._next_due = 0.0
+        self._rests_until = 0.0
 
     def run(self) -> None:
         """Tick until told to stop; a tick that fails is logged and the next one tries again.
@@ -67,16 +69,17 @@ class Ticker(threading.Thread):
             self._guarded(lifecycle.resume)
         tick, went = TICK_OF_REPLICAS if shared else TICK, True
         while not self._stopping.wait(tick if went else TICK_AFTER_FAILURE):
-            went = self._guarded(settle if shared else self._settle) is True
+            went = self._guarded(settle if shared else self.settle) is True
 
-    def _settle(self, world: World) -> bool:
+    def settle(self, world: World) -> bool:
         """Settle where nobody else writes: what is due next is known until something is written here."""
-        writes = world.registry.writes()
-        if writes == self._looked_at and world.clock.now() < self._next_due:
+        writes, monotonic = world.registry.writes(), world.replica.monotonic()
+        if writes == self._looked_at and world.clock.now() < self._next_due and monotonic < self._rests_until:
             return True
         went = settle(world)
         if went:
             self._looked_at, self._next_due = writes, next_due(world)
+            self._rests_until = monotonic + REST_MAX
         return went
 
     def stop(self) -> None:
@@ -88,9 +91,9 @@ class Ticker(threading.Thread):
         try:
             return step(self._world)
         except EnvironmentUnfit as error:
-            log.warning("the ticker could not %s: %s", step.__name__.lstrip("_"), error)
+            log.warning("the ticker could not %s: %s", step.__name__, error)
         except Exception:
-            log.exception("the ticker could not %s", step.__name__.lstrip("_"))
+            log.exception("the ticker could not %s", step.__name__)
         return None
 
 

@@ -286,6 +286,8 @@ class Session:
             raise HsmUnavailable(f"the token is gone: {why}") from why
         except OSError as why:
             raise HsmUnavailable(f"{name}: the token's files: {why}") from why
+        finally:
+            del error  # its traceback leads back here, and to what the call was given
 
     def _look(self, now: float) -> None:
         """Look at what a call need not look at each time: the lease, the token, and seldom its kmsuser.

@@ -72,7 +72,7 @@ class TrailFiles:
                 _write(self._descriptor, lines[first : first + _AT_ONCE])
             if lasting:
                 os.fsync(self._descriptor)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)  # they will come again
             self.close()

@@ -38,7 +38,7 @@ from hsmstore.wire.auth import Identification, Identity
 from hsmstore.wire.elsewhere import Elsewhere, is_of_both
 from hsmstore.wire.http import Request, Work
 from hsmstore.wire.http import Response as HttpResponse
-from hsmstore.wire.operations import OPERATIONS, Operation
+from hsmstore.wire.operations import KEPT_SIZE, OPERATIONS, Operation
 from hsmstore.wire.wsgi import WsgiApplication
 
 log = logging.getLogger(__name__)
@@ -185,11 +185,12 @@ class KmsApplication:
         operation = _BY_TARGET.get(headers.get(b"x-amz-target", b""))
         if operation is None:
             raise UnknownOperationException().elsewhere()
-        identify, decode = self._identification.of, operation.decode
+        identify = self._identification.of
         identity = identify(request)
         quotas = self._world.terms.quotas
         if quotas is not None and not quotas.admit(operation.name, identity.scope, self._world.clock.now()):
             raise ThrottlingException
+        decode = operation.decode_again if len(body) <= KEPT_SIZE else operation.decode
         try:
             return operation, decode(body), identity
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

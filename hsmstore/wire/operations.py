@@ -37,8 +37,10 @@ class Access(StrEnum):
     WRITE = "write"
 
 
-KEPT: Final = 256
+KEPT: Final = 4096
 """Requests that are kept of an operation that is served promptly: programs ask the same again and again."""
+KEPT_SIZE: Final = 256
+"""Bytes of a body whose request may be kept: the store's id and a length, and no attestation document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Operation:
     """One row: what the operation takes (its function's annotation says it), who serves it, what it does.
 
     `promptly` serves what waits for nothing, in the server's loop, and returns None for the rest.
+    `decode_again` is `decode` for a body of at most KEPT_SIZE, which may have come before.
     `key_members` are the members of the request that name a key, by field.
     """
 
@@ -55,19 +58,24 @@ class Operation:
     promptly: Callable[[Any, Scope, World], Response | None] | None = None
     request: type[msgspec.Struct] = field(init=False)
     decode: Callable[[bytes], Any] = field(init=False)
+    decode_again: Callable[[bytes], Any] = field(init=False)
     key_members: Mapping[str, Naming] = field(init=False)
     read_only: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Build the decoder once."""
         object.__setattr__(self, "request", next(iter(get_type_hints(self.serve).values())))
-        object.__setattr__(self, "decode", _decoder(self.request, keeping=self.promptly is not None))
+        decode = _decoder(self.request)
+        object.__setattr__(self, "decode", decode)
+        object.__setattr__(
+            self, "decode_again", decode if self.promptly is None else lru_cache(maxsize=KEPT)(decode)
+        )
         object.__setattr__(self, "read_only", self.access is Access.READ)
         object.__setattr__(self, "key_members", validation.key_members(self.request))
 
 
-def _decoder(request: type[msgspec.Struct], *, keeping: bool) -> Callable[[bytes], Any]:
-    """Return what makes a request of a body; with `keeping`, one that came before is not decoded again."""
+def _decoder(request: type[msgspec.Struct]) -> Callable[[bytes], Any]:
+    """Return what makes a request of a body."""
     of_text = msgspec.json.Decoder(request).decode
 
     def decode(body: bytes) -> Any:
@@ -75,7 +83,7 @@ def _decoder(request: type[msgspec.Struct], *, keeping: bool) -> Callable[[bytes
             body.decode()
         )  # msgspec would not look for bad UTF-8 in the members that it passes over
 
-    return lru_cache(maxsize=KEPT)(decode) if keeping else decode
+    return decode
 
 
 _R, _W = Access.READ, Access.WRITE

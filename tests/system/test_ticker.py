@@ -9,8 +9,9 @@ from typing import Final
 import pytest
 
 from hsmstore.bootstrap.parts import open_world
-from hsmstore.bootstrap.threads import TICK, Ticker
+from hsmstore.bootstrap.threads import REST_MAX, TICK, Ticker
 from hsmstore.domain.connection import ConnectionState
+from hsmstore.domain.errors import EnvironmentUnfit
 from hsmstore.domain.keystore import KeyStore
 from hsmstore.domain.ports import Registry, Unit
 from hsmstore.domain.profile import Profile
@@ -32,24 +33,42 @@ class Watched:
         self.writes: Final = registry.writes
         self.renewing: Final = registry.renewing
         self.looks = 0
+        self.is_away = False
 
     @contextmanager
     def reading(self) -> Iterator[Unit]:
         """Look."""
         self.looks += 1
+        if self.is_away:
+            raise EnvironmentUnfit("the registry is away", "wait")
         with self._registry.reading() as unit:
             yield unit
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose registry is watched, with a ticker that runs."""
+def still(tmp_path: Path) -> Iterator[World]:
+    """Return a world whose registry is watched."""
     with open_world(Settings(data_dir=tmp_path, profile=Profile.INSTANT)) as whole:
-        watched = replace(whole, registry=Watched(whole.registry))
-        ticker = Ticker(watched)
-        ticker.start()
-        yield watched
-        ticker.stop()
+        yield replace(whole, registry=Watched(whole.registry))
+
+
+@pytest.fixture
+def world(still: World) -> Iterator[World]:
+    """Return such a world, with a ticker that runs."""
+    ticker = Ticker(still)
+    ticker.start()
+    yield still
+    ticker.stop()
+
+
+class Hands:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Return what it shows."""
+        return self.now
 
 
 def looks(world: World) -> int:
@@ -98,3 +117,32 @@ def test_what_is_due_later_is_settled_in_time(world: World) -> None:
     assert not is_settled(world, late)
     world.clock.set(world.clock.setting.advanced(world.clock.real(), 2e6))
     assert comes_true(lambda: is_settled(world, late))
+
+
+def test_a_look_that_fails_is_made_again(still: World) -> None:
+    """What was written before a look that failed is seen by the next, though nothing more is written."""
+    assert isinstance(still.registry, Watched)
+    ticker = Ticker(still)
+    assert ticker.settle(still)
+    due = disconnecting(still, 1, still.clock.now())
+    still.registry.is_away = True
+    with pytest.raises(EnvironmentUnfit):
+        ticker.settle(still)
+    still.registry.is_away = False
+    assert ticker.settle(still)
+    assert is_settled(still, due)
+
+
+def test_it_rests_no_longer_than_that(still: World) -> None:
+    """After a while it looks again, whatever it knows: the file may have been written past this process."""
+    assert isinstance(still.registry, Watched)
+    clock = Hands()
+    still.replica.monotonic = clock
+    ticker = Ticker(still)
+    assert ticker.settle(still)
+    before = looks(still)
+    assert ticker.settle(still)
+    assert looks(still) == before
+    clock.now += REST_MAX
+    assert ticker.settle(still)
+    assert looks(still) > before
