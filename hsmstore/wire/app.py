@@ -97,27 +97,30 @@ class KmsApplication:
         try:
             operation, members, identity = self._accept(request)
             promptly, may, world = operation.promptly, self._authorization, self._world
-            if promptly is not None:
-                if world.terms.quotas is not None:
-                    self._count(operation, members.custom_key_store_id)
-                if not world.faults.active and (
+            if promptly is not None and world.terms.quotas is not None:
+                self._count(operation, members.custom_key_store_id)
+            if (
+                promptly is not None
+                and not world.faults.active
+                and (
                     may is None
                     or may.allows_promptly(operation.name, members, _call(request, request_id, identity))
-                ):
-                    scope, caller = identity
-                    response = promptly(members, scope, world)
-                    if response is not None:
-                        if self._trail is not None:
-                            self._trail.drawn(
-                                world.clock.now(),
-                                request_id,
-                                scope,
-                                caller,
-                                request.source,
-                                request.headers.get(b"user-agent", b""),
-                                members.custom_key_store_id,
-                            )
-                        return HttpResponse(_OK, awsjson.head(request_id), awsjson.encode(response))
+                )
+            ):
+                scope, caller = identity
+                response = promptly(members, scope, world)
+                if response is not None:
+                    if self._trail is not None:
+                        self._trail.drawn(
+                            world.clock.now(),
+                            request_id,
+                            scope,
+                            caller,
+                            request.source,
+                            request.headers.get(b"user-agent", b""),
+                            members.custom_key_store_id,
+                        )
+                    return HttpResponse(_OK, awsjson.head(request_id), awsjson.encode(response))
         except Exception as error:  # noqa: BLE001  # one way out for every refusal
             return self._refused_at_first(error, request, request_id)
         call = _call(request, request_id, identity)

@@ -10,21 +10,20 @@ from hsmstore.service.shapes import NOTHING, Response
 CONTENT_TYPE: Final = b"application/x-amz-json-1.1"
 
 # Recorded from kms.us-east-2.amazonaws.com, success and error alike.
-_BEHIND_ID: Final = (
-    b"\r\nContent-Type: %b\r\n"
+_HEAD: Final = (
+    b"X-Amzn-Requestid: %b\r\n"
+    b"Content-Type: %b\r\n"
     b"Cache-Control: no-cache, no-store, must-revalidate, private\r\n"
     b"Expires: 0\r\n"
     b"Pragma: no-cache\r\n"
 )
-_BEHIND_ID_OF_JSON: Final = _BEHIND_ID % CONTENT_TYPE
 
 encode: Final = msgspec.json.Encoder().encode
 
 
 def head(request_id: str, content_type: bytes = CONTENT_TYPE) -> bytes:
     """Return the response's header lines but for those that HTTP itself wants."""
-    behind = _BEHIND_ID_OF_JSON if content_type is CONTENT_TYPE else _BEHIND_ID % content_type
-    return b"X-Amzn-Requestid: " + request_id.encode() + behind
+    return _HEAD % (request_id.encode(), content_type)
 
 
 def answer_body(response: Response) -> bytes:

@@ -79,9 +79,8 @@ def _decoder(request: type[msgspec.Struct]) -> Callable[[bytes], Any]:
     of_text = msgspec.json.Decoder(request).decode
 
     def decode(body: bytes) -> Any:
-        return of_text(
-            body.decode()
-        )  # msgspec would not look for bad UTF-8 in the members that it passes over
+        # As text: msgspec would not look for bad UTF-8 in the members that it passes over.
+        return of_text(body.decode())
 
     return decode
 
