@@ -1,6 +1,5 @@
 """The hot path: hsmstore, its HTTP server with a constant answer, moto_server, and any other endpoint."""
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Final
 from bench import client, constant, load
 from bench.processes import Family, listening_on
 from bench.section import Bar, Figures, Rounds, Section, Terms, ratio, value
-from bench.servers import BIN, connected_key_store, serve_command, serving
+from bench.servers import BIN, connected_key_store, constant_command, serve_command, serving
 
 HSMSTORE: Final = "hsmstore"
 CONSTANT: Final = "constant"
@@ -114,8 +113,8 @@ def _hsmstore(terms: Terms, place: Path) -> Figures:
 
 def _constant(terms: Terms, place: Path) -> Figures:
     """Load with the request that hsmstore was sent, and answer what it answered."""
-    command = [sys.executable, "-m", "bench.constant", str(terms.threads), str(place / "answer.json")]
-    with serving(lambda port: [*command, str(port)], place / "constant.log") as (port, program, seconds):
+    command = constant_command(place / "answer.json", terms.threads)
+    with serving(command, place / "constant.log") as (port, program, seconds):
         return _of_a_peer(terms, program, port, place / "request.lua", seconds)
 
 

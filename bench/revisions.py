@@ -17,11 +17,11 @@ from bench import client, constant, load
 from bench.machine import ROOT, description, load_average, now
 from bench.report import figures_table
 from bench.section import Figures, Round
-from bench.servers import connected_key_store, serving
+from bench.servers import connected_key_store, constant_command, serve_command, serving
 
 ROUNDS: Final = 11
 SECONDS: Final = 2.0
-THREADS: Final = "4"
+THREADS: Final = 4
 RATE: Final = "requests/s"
 OPTIONS: Final = ("--trail", "--no-trail")
 
@@ -43,11 +43,10 @@ def unpacked(revision: str, place: Path) -> Path:
 
 def drawn(tree: Path, option: str, place: Path, seconds: float) -> Figures:
     """Return what a server of a tree gives at many connections; leave its request and answer in `place`."""
-    command = ["/usr/bin/env", f"PYTHONPATH={tree}", sys.executable, "-P", "-m", "hsmstore", "serve", option]
-    command += ["--no-demo", "--profile", "instant", "--threads", THREADS]
+    hsmstore = ("/usr/bin/env", f"PYTHONPATH={tree}", sys.executable, "-P", "-m", "hsmstore")
     with tempfile.TemporaryDirectory(dir=place) as data_dir:
-        command += ["--data-dir", data_dir, "--port"]
-        with serving(lambda port: [*command, str(port)], place / "log") as (port, program, _):
+        command = serve_command(Path(data_dir), THREADS, option, program=hsmstore)
+        with serving(command, place / "log") as (port, program, _):
             request = client.generate_random(port, connected_key_store(port))
             answer = client.send(port, request)
             constant.write(answer.headers, answer.body, place / "answer.json")
@@ -58,8 +57,7 @@ def drawn(tree: Path, option: str, place: Path, seconds: float) -> Figures:
 
 def answered(place: Path, seconds: float) -> Figures:
     """Return what the constant handler gives for the same request and answer."""
-    command = [sys.executable, "-m", "bench.constant", THREADS, str(place / "answer.json")]
-    with serving(lambda port: [*command, str(port)], place / "log") as (port, program, _):
+    with serving(constant_command(place / "answer.json", THREADS), place / "log") as (port, program, _):
         lua = place / "request.lua"
         load.wrk(port, lua, load.MANY, load.WARM_UP)
         return load.over_http(program, port, lua, load.MANY, seconds)

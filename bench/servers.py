@@ -1,7 +1,7 @@
 """Servers under measurement: how each is started, and what it needs before it can be asked for bytes."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -25,11 +25,18 @@ class Serving(NamedTuple):
     seconds: float
 
 
-def serve_command(data_dir: Path, threads: int, *options: str) -> Callable[[int], list[str]]:
-    """Return the command of hsmstore for a port."""
-    command = [str(BIN / "hsmstore"), "serve", "--no-demo", "--profile", "instant"]
+def serve_command(
+    data_dir: Path, threads: int, *options: str, program: Sequence[str] = (str(BIN / "hsmstore"),)
+) -> Callable[[int], list[str]]:
+    """Return the command of hsmstore for a port; another `program` may be hsmstore of another revision."""
+    command = [*program, "serve", "--no-demo", "--profile", "instant"]
     command += ["--threads", str(threads), "--data-dir", str(data_dir), *options]
     return lambda port: [*command, "--port", str(port)]
+
+
+def constant_command(answer: Path, threads: int) -> Callable[[int], list[str]]:
+    """Return the command of the constant handler that gives the answer in a file, for a port."""
+    return lambda port: [sys.executable, "-m", "bench.constant", str(threads), str(answer), str(port)]
 
 
 @contextmanager

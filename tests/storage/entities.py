@@ -18,6 +18,10 @@ ELSEWHERE = (Scope("123456789012", "eu-west-1"), Scope("210987654321", "us-east-
 PHASES = frozenset({ConnectionState.CONNECTING, ConnectionState.DISCONNECTING})
 
 
+class Undone(Exception):
+    """Raised to roll a unit back."""
+
+
 def store(number: int = 1, *, scope: Scope = SCOPE, created_at: float = 1.0) -> KeyStore:
     """Return the `number`th disconnected CloudHSM key store."""
     return KeyStore(

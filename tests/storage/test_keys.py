@@ -13,11 +13,7 @@ from hsmstore.domain.key import Alias, Grant, KmsKey, Remains, Tag
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry, SqlUnit
 from tests.registries import REGISTRIES
-from tests.storage.entities import ELSEWHERE, SCOPE, store
-
-
-class Undone(Exception):
-    """Raised to roll a unit back."""
+from tests.storage.entities import ELSEWHERE, SCOPE, Undone, store
 
 
 def key(number: int = 1, **others: object) -> KmsKey:

@@ -13,8 +13,8 @@ from hsmstore.domain.keystore import KeyStoreEvent
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
 from tests.registries import REGISTRIES
-from tests.storage.entities import ELSEWHERE, SCOPE, store
-from tests.storage.test_registry import Undone, add_key_stores
+from tests.storage.entities import ELSEWHERE, SCOPE, Undone, store
+from tests.storage.test_registry import add_key_stores
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from hsmstore.service.xks import check_unique
 from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
 from tests.registries import REGISTRIES
-from tests.storage.entities import ELSEWHERE, SCOPE, store
+from tests.storage.entities import ELSEWHERE, SCOPE, Undone, store
 
 VPC = XksConnectivity.VPC_ENDPOINT_SERVICE
 ENDPOINT, URI, SERVICE = (
@@ -72,10 +72,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlRegistry]:
     upgrade(url)
     with closing(SqlRegistry(url)) as registry:
         yield registry
-
-
-class Undone(Exception):
-    """Raised to roll a unit back."""
 
 
 @given(proxies=st.lists(_proxies, max_size=6), wanted=_proxies, there=st.sampled_from((0, 1)), data=st.data())

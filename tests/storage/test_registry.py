@@ -23,11 +23,7 @@ from hsmstore.storage.migrations import upgrade
 from hsmstore.storage.registry import SqlRegistry
 from tests.registries import REGISTRIES
 from tests.storage import entities
-from tests.storage.entities import ELSEWHERE, SCOPE, cluster, store
-
-
-class Undone(Exception):
-    """Raised to roll a unit back."""
+from tests.storage.entities import ELSEWHERE, SCOPE, Undone, cluster, store
 
 
 def add_key_stores(registry: Registry, *stores: KeyStore) -> None:

@@ -5,11 +5,7 @@ from dataclasses import replace
 
 from hsmstore.domain.connection import ConnectionState
 from hsmstore.storage.registry import SqlRegistry
-from tests.storage.entities import ELSEWHERE, SCOPE, store
-
-
-class Undone(Exception):
-    """Raised to roll a unit back."""
+from tests.storage.entities import ELSEWHERE, SCOPE, Undone, store
 
 
 def test_what_is_due_next(registry: SqlRegistry) -> None:

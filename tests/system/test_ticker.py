@@ -18,6 +18,7 @@ from hsmstore.domain.profile import Profile
 from hsmstore.service.world import World
 from hsmstore.settings.fields import Settings
 from hsmstore.system.clock import monotonic
+from tests.hsm.conftest import Ticker as Hands
 from tests.load.looking import comes_true
 from tests.storage.entities import store
 
@@ -59,16 +60,6 @@ def world(still: World) -> Iterator[World]:
     ticker.start()
     yield still
     ticker.stop()
-
-
-class Hands:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """Return what it shows."""
-        return self.now
 
 
 def looks(world: World) -> int:
@@ -143,6 +134,6 @@ def test_it_rests_no_longer_than_that(still: World) -> None:
     before = looks(still)
     assert ticker.settle(still)
     assert looks(still) == before
-    clock.now += REST_MAX
+    clock.seconds += REST_MAX
     assert ticker.settle(still)
     assert looks(still) > before

@@ -8,20 +8,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsmstore.domain.clock import ClockSetting
 from hsmstore.domain.identifiers import UUID_FRONT, Scope, new_uuid
 from hsmstore.domain.principal import NOBODY, Caller, Principal, PrincipalType
 from hsmstore.domain.trail import Seen
 from hsmstore.service.random import GenerateRandomRequest
-from hsmstore.storage.migrations import upgrade
-from hsmstore.storage.registry import SqlRegistry
-from hsmstore.system.clock import SystemClock
-from hsmstore.system.entropy import SystemEntropy
-from hsmstore.trail.files import Retention, trail_files
 from hsmstore.trail.record import Alike, Draw, record
-from hsmstore.trail.writer import ALIKES_MAX, open_trail
-from tests.registries import REGISTRIES
-from tests.trail.reading import records
+from hsmstore.trail.writer import ALIKES_MAX
+from tests.trail.opening import open_at, open_registry, written_in
 
 SCOPE = Scope("123456789012", "eu-central-1")
 ALICE = Caller("AKIAEXAMPLE", Principal(name="alice", type=PrincipalType.USER, account="123456789012"))
@@ -74,20 +67,14 @@ def test_clients_and_stores_that_take_turns(tmp_path: Path) -> None:
             cycle([STORE, None, "cks-00000000000000000"]),
         )
     ]
-    url = REGISTRIES.url(tmp_path)
-    upgrade(url)
-    clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
-    keep = Retention(90, 100_000_000)
-    with (
-        closing(SqlRegistry(url)) as registry,
-        closing(open_trail(tmp_path / "trail", registry, clock, SystemEntropy(), keep)) as trail,
-    ):
+    directory = tmp_path / "trail"
+    with open_registry(tmp_path) as rows, closing(open_at(directory, rows)) as trail:
         for number, (at, request_id, agent, store) in enumerate(drawn):
             trail.drawn(at, request_id, SCOPE, NOBODY, "127.0.0.1", agent, store)
             if number % 500 == 0:
                 seen = Seen(at, "ListKeys", read_only=True, scope=SCOPE, request_id=IDS[0], source="::1")
                 trail.begin(seen).end()
-    found = [one for path in trail_files(tmp_path / "trail") for one in records(path.read_bytes())]
+    found = written_in(directory)
     draws = [one for one in found if one["eventName"] == "GenerateRandom"]
     assert [
         (

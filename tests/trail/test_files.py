@@ -3,8 +3,7 @@
 import os
 import resource
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,15 +17,12 @@ from hsmstore.domain.ports import HsmConnection, Unit
 from hsmstore.domain.principal import NOBODY
 from hsmstore.domain.trail import Recording, Seen
 from hsmstore.settings.fields import Settings
-from hsmstore.storage.migrations import upgrade
-from hsmstore.storage.registry import SqlRegistry
 from hsmstore.system.clock import SystemClock
 from hsmstore.system.entropy import SystemEntropy
 from hsmstore.trail import writer
 from hsmstore.trail.files import Retention, TrailFiles, trail_files, whole_lines
-from hsmstore.trail.writer import BUSY_PACE, FAST, PACE, FileTrail, open_trail, pace_after
-from tests.registries import REGISTRIES
-from tests.trail.reading import Record, records
+from hsmstore.trail.writer import BUSY_PACE, FAST, PACE, FileTrail, pace_after
+from tests.trail.opening import open_at, open_registry, written_in
 
 DAY = 86_400.0
 SCOPE = Scope("123456789012", "us-east-1")
@@ -118,22 +114,6 @@ def test_what_was_cut_short_is_taken_off(tmp_path: Path, torn: bytes) -> None:
     assert path.read_bytes() == b"one\ntwo\n"
 
 
-@contextmanager
-def _registry(tmp_path: Path) -> Iterator[SqlRegistry]:
-    upgrade(REGISTRIES.url(tmp_path))
-    with closing(SqlRegistry(REGISTRIES.url(tmp_path))) as registry:
-        yield registry
-
-
-def _written(directory: Path) -> list[Record]:
-    return [one for path in trail_files(directory) for one in records(path.read_bytes())]
-
-
-def _opened(directory: Path, registry: SqlRegistry) -> FileTrail:
-    clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
-    return open_trail(directory, registry, clock, SystemEntropy(), Retention(90, 1_000_000))
-
-
 def _seen(name: str = "DeleteAlias", request_id: str = "00000000-0000-4000-8000-000000000000") -> Seen:
     return Seen(1e9, name, read_only=False, scope=SCOPE, request_id=request_id, source="127.0.0.1")
 
@@ -141,34 +121,34 @@ def _seen(name: str = "DeleteAlias", request_id: str = "00000000-0000-4000-8000-
 def test_what_was_committed_is_written_once(tmp_path: Path) -> None:
     """What a killed process left in the registry comes to the file at the next start, exactly once."""
     directory = tmp_path / "trail"
-    with _registry(tmp_path) as registry:
-        first = _opened(directory, registry)
+    with open_registry(tmp_path) as registry:
+        first = open_at(directory, registry)
         committed = first.begin(_seen())
         with registry.writing() as unit:
             committed.commit(unit)
-        unended = _written(directory)
+        unended = written_in(directory)
         first.close()
-        assert (unended, _written(directory)) == ([], []), "its call has not ended"
+        assert (unended, written_in(directory)) == ([], []), "its call has not ended"
         with registry.reading() as unit:
             (left,) = unit.records(first.origin)
         for _ in range(2):
-            _opened(directory, registry).close()
+            open_at(directory, registry).close()
             with registry.reading() as unit:
                 assert unit.records(first.origin) == []
-            assert [one["eventID"] for one in _written(directory)] == [left.event_id]
+            assert [one["eventID"] for one in written_in(directory)] == [left.event_id]
             with registry.writing() as unit:  # as if the kill had come before it was crossed out
                 unit.add_record(first.origin, left.event_id, left.record)
 
 
 def test_records_of_other_replicas_are_left_alone(tmp_path: Path) -> None:
     """A registry may be shared: each data directory brings in its own records."""
-    with _registry(tmp_path) as registry:
+    with open_registry(tmp_path) as registry:
         with registry.writing() as unit:
             unit.add_record("another", "id", b"{}")
-        _opened(tmp_path / "trail", registry).close()
+        open_at(tmp_path / "trail", registry).close()
         with registry.reading() as unit:
             assert len(unit.records("another")) == 1
-    assert _written(tmp_path / "trail") == []
+    assert written_in(tmp_path / "trail") == []
 
 
 def _commit_and_fail(recording: Recording, unit: Unit) -> None:
@@ -178,8 +158,8 @@ def _commit_and_fail(recording: Recording, unit: Unit) -> None:
 
 def test_a_change_that_is_rolled_back_leaves_no_record(tmp_path: Path) -> None:
     """The record goes with the transaction; how the call ended is told all the same."""
-    with _registry(tmp_path) as registry:
-        trail = _opened(tmp_path / "trail", registry)
+    with open_registry(tmp_path) as registry:
+        trail = open_at(tmp_path / "trail", registry)
         recording = trail.begin(_seen())
         with pytest.raises(Conflict), registry.writing() as unit:
             _commit_and_fail(recording, unit)
@@ -187,13 +167,13 @@ def test_a_change_that_is_rolled_back_leaves_no_record(tmp_path: Path) -> None:
             assert unit.records(trail.origin) == []
         recording.end()
         trail.close()
-    assert len(_written(tmp_path / "trail")) == 1
+    assert len(written_in(tmp_path / "trail")) == 1
 
 
 def test_the_order_is_that_of_the_ends(tmp_path: Path) -> None:
     """Records stand in the order in which calls ended, whatever kind they are of; the end loses none."""
-    with _registry(tmp_path) as registry:
-        trail = _opened(tmp_path / "trail", registry)
+    with open_registry(tmp_path) as registry:
+        trail = open_at(tmp_path / "trail", registry)
         wanted = []
         for number in range(1000):
             recording = trail.begin(_seen(request_id=f"00000000-0000-4000-8000-{number:012}"))
@@ -205,13 +185,13 @@ def test_the_order_is_that_of_the_ends(tmp_path: Path) -> None:
         trail.close()
         with registry.reading() as unit:
             assert unit.records(trail.origin) == []
-    assert [one["requestID"] for one in _written(tmp_path / "trail")] == wanted
+    assert [one["requestID"] for one in written_in(tmp_path / "trail")] == wanted
 
 
 def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
     """A full queue turns calls away, but for what is committed, and a record tells how many."""
     monkeypatch.setattr(writer, "QUEUE_MAX", 3)
-    with _registry(tmp_path) as registry:
+    with open_registry(tmp_path) as registry:
         clock = SystemClock(ClockSetting(1e9, 1e9, 0.0))
         files = TrailFiles(tmp_path / "trail")
         trail = FileTrail(
@@ -225,7 +205,7 @@ def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
         committed.end()
         trail.start()
         trail.close()
-    written = _written(tmp_path / "trail")
+    written = written_in(tmp_path / "trail")
     assert written[-1]["eventName"] == "RecordsLost"
     assert written[-1]["additionalEventData"] == {"count": 7}
     assert [one["eventName"] for one in written[:-1]].count("DeleteAlias") == 3
@@ -234,10 +214,10 @@ def test_what_does_not_fit_is_counted(tmp_path: Path, monkeypatch: Any) -> None:
 def test_a_line_that_cannot_be_made_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A record beyond the calendar is told of in the log; those before and behind it are written."""
     ids = [new_uuid(number) for number in range(3)]
-    with _registry(tmp_path) as registry, closing(_opened(tmp_path / "trail", registry)) as trail:
+    with open_registry(tmp_path) as registry, closing(open_at(tmp_path / "trail", registry)) as trail:
         for at, request_id in zip((0.0, 1e15, 1.0), ids, strict=True):
             trail.drawn(at, request_id, SCOPE, NOBODY, "127.0.0.1", b"", None)
-    assert [one["requestID"] for one in _written(tmp_path / "trail")] == [ids[0], ids[2]]
+    assert [one["requestID"] for one in written_in(tmp_path / "trail")] == [ids[0], ids[2]]
     assert f"GenerateRandom of {ids[1]} could not be recorded" in caplog.text
 
 
@@ -250,8 +230,8 @@ def test_how_often_it_writes(calls_a_second: int, pace: float) -> None:
 def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:
     """Nothing that is queued is lost while the directory is away."""
     directory = tmp_path / "trail"
-    with _registry(tmp_path) as registry:
-        trail = _opened(directory, registry)
+    with open_registry(tmp_path) as registry:
+        trail = open_at(directory, registry)
         directory.rename(tmp_path / "away")
         trail.begin(_seen()).end()
         while trail.queue:
@@ -259,7 +239,7 @@ def test_a_trail_that_cannot_be_written_goes_on_later(tmp_path: Path) -> None:
         (tmp_path / "away").rename(directory)
         trail.begin(_seen()).end()
         trail.close()
-    assert len(_written(directory)) == 2
+    assert len(written_in(directory)) == 2
 
 
 class Unclosable:
@@ -280,4 +260,4 @@ def test_the_end_of_a_world_writes_what_is_queued(tmp_path: Path) -> None:
     whole.gate.open(SCOPE, "cks-1", cast("HsmConnection", Unclosable()))
     with pytest.raises(ZeroDivisionError):
         world.close()
-    assert len(_written(tmp_path / "trail")) == 1
+    assert len(written_in(tmp_path / "trail")) == 1
